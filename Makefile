@@ -59,9 +59,9 @@ clean: ## Remove everything that these commands made.
 	-test ! -x $(HATCH) || $(HATCH) env prune
 	rm -rf .hatch .venv dist site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-# Made under a second name, so that a broken install is not taken for a finished one.
 .hatch/bin/hatch: constraints.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer on PATH." >&2; exit 1; }
+	@# --clear: what a broken install left behind must not stay.
 	$(PYTHON) -m venv --clear .hatch
 	.hatch/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt hatch
 	@touch $@
