@@ -1,0 +1,166 @@
+"""Who may import whom: imports point one way, and a vendor's SDK is imported only when it is used."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The core, from the bottom up. A module imports only from the rows above its own, or from
+# the modules to the left of it in its row.
+CORE_LAYERS = [
+    ["errors"],
+    ["messages"],
+    ["requests"],
+    ["results"],
+    ["events"],
+    ["state", "limits", "wire", "tokens", "schedule"],
+    ["provider"],
+    ["prices", "plan"],
+    ["spool", "sqlite", "ledger"],
+    ["advance"],
+    ["engine"],
+    ["job"],
+    ["processor"],
+]
+# Stand beside the layers: they may be imported by any module, and import only these themselves.
+CORE_FREE = {"blocking": set[str](), "registry": {"errors"}}
+
+# What a provider may import from the core beside the public names of `ai_batch.core`.
+OPEN_TO_PROVIDERS = {"errors", "messages", "requests", "results", "provider", "processor", "wire"}
+
+# Each takes from a tenth of a second to nine seconds to import.
+SLOW = {
+    "anthropic",
+    "genai_prices",
+    "google",
+    "httpx2",
+    "numpy",
+    "openai",
+    "psycopg",
+    "pyarrow",
+    "ray",
+    "voyageai",
+}
+# Distributions that are no providers: a server and its tests, and what users start.
+NO_PROVIDERS = {"core", "emulator", "cli", "postgres", "ray"}
+
+
+class Import(NamedTuple):
+    """One imported module: from where, which, and whether at the top of its file."""
+
+    path: Path
+    line: int
+    module: str
+    top: bool
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT)}:{self.line}: {self.module}"
+
+
+def sources(package: str) -> list[Path]:
+    """All modules of a package."""
+    return sorted((ROOT / "packages" / package / "src").rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[Import]:
+    """All imports of a module; those for the type checker alone do not count as at the top."""
+    pending: list[tuple[ast.AST, bool]] = [(ast.parse(path.read_text("utf-8")), True)]
+    while pending:
+        node, top = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            pending += [(child, False) for child in node.body] + [(c, top) for c in node.orelse]
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(path, node.lineno, alias.name, top)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (Import(path, node.lineno, name, top) for name in _from(node))
+        top = top and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        pending += [(child, top) for child in ast.iter_child_nodes(node)]
+
+
+def _from(node: ast.ImportFrom) -> list[str]:
+    module = node.module or ""
+    if module == "ai_batch":
+        return [f"ai_batch.{alias.name}" for alias in node.names]
+    if module == "ai_batch.core":
+        # Either a module or a public name; both are told apart by the existing files.
+        folder = ROOT / "packages/core/src/ai_batch/core"
+        return [
+            f"{module}.{alias.name}" if (folder / f"{alias.name}.py").exists() else module
+            for alias in node.names
+        ]
+    return [module]
+
+
+PACKAGES = sorted(p.parent.name for p in ROOT.glob("packages/*/src"))
+CORE = [path for path in sources("core") if path.name != "__init__.py"]
+
+
+def below(module: str) -> set[str]:
+    """The modules of the core that this one may import."""
+    if module in CORE_FREE:
+        return CORE_FREE[module]
+    allowed = set(CORE_FREE)
+    for layer in CORE_LAYERS:
+        if module in layer:
+            return allowed | set(layer[: layer.index(module)])
+        allowed.update(layer)
+    pytest.fail(f"ai_batch.core.{module} has no place in CORE_LAYERS yet")
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
+def test_core_imports_point_one_way(path: Path) -> None:
+    """A module of the core imports only from the modules that come before it."""
+    allowed = {f"ai_batch.core.{name}" for name in below(path.stem.removeprefix("_"))}
+
+    wrong = [i for i in imports(path) if i.module.startswith("ai_batch") and i.module not in allowed]
+
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_package_imports_a_sibling_other_than_the_core(package: str) -> None:
+    """Each distribution stands on the core alone, so a user installs one without the others."""
+    ours = {f"ai_batch.{package}", "ai_batch.core"}
+
+    wrong = [
+        i
+        for path in sources(package)
+        for i in imports(path)
+        if i.module.split(".")[0] == "ai_batch" and ".".join(i.module.split(".")[:2]) not in ours
+    ]
+
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("package", sorted(set(PACKAGES) - NO_PROVIDERS))
+def test_providers_know_only_the_open_part_of_the_core(package: str) -> None:
+    """A provider uses public names and the contract, never the engine, the ledger or the spool."""
+    open_modules = {"ai_batch.core", *(f"ai_batch.core.{name}" for name in OPEN_TO_PROVIDERS)}
+
+    wrong = [
+        i
+        for path in sources(package)
+        for i in imports(path)
+        if i.module.startswith("ai_batch.core") and i.module not in open_modules
+    ]
+
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("package", sorted(set(PACKAGES) - {"emulator"}))
+def test_slow_libraries_are_imported_when_used(package: str) -> None:
+    """No module imports a vendor's SDK, or another slow library, when it is itself imported."""
+    wrong = [
+        i
+        for path in sources(package)
+        for i in imports(path)
+        if i.top and i.module.split(".")[0] in SLOW
+    ]
+
+    assert not wrong, "\n".join(map(str, wrong))
