@@ -1,9 +1,10 @@
-"""What holds in every test of every package: a clean environment, and no network but this machine."""
+"""What holds in every test: a clean environment, and no network beyond this machine."""
 
 import ipaddress
 import os
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -41,7 +42,7 @@ def _refuse_outside(event: str, arguments: tuple[object, ...]) -> None:
     elif event in {"socket.connect", "socket.sendto"}:
         address = arguments[1]
         if isinstance(address, tuple):  # A path is a Unix socket.
-            _refuse_unless_here(address[0])
+            _refuse_unless_here(cast("tuple[object, ...]", address)[0])
 
 
 def _refuse_unless_here(host: object) -> None:

@@ -1,4 +1,4 @@
-"""Uses of the public names as users write them. Never run: mypy and pyright, both strict, read it."""
+"""Public names, used as users use them. Never run: mypy and pyright, both strict, read it."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Who may import whom: imports point one way, and a vendor's SDK is imported only when it is used."""
+"""Who may import whom: imports point one way, and a vendor's SDK is imported when it is used."""
 
 import ast
 from collections.abc import Iterator
@@ -118,7 +118,8 @@ def test_core_imports_point_one_way(path: Path) -> None:
     """A module of the core imports only from the modules that come before it."""
     allowed = {f"ai_batch.core.{name}" for name in below(path.stem.removeprefix("_"))}
 
-    wrong = [i for i in imports(path) if i.module.startswith("ai_batch") and i.module not in allowed]
+    ours = [i for i in imports(path) if i.module.startswith("ai_batch")]
+    wrong = [i for i in ours if i.module not in allowed]
 
     assert not wrong, "\n".join(map(str, wrong))
 

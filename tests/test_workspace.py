@@ -57,7 +57,7 @@ def test_nobody_owns_the_namespace() -> None:
 
 @pytest.mark.parametrize("folder", WITH_CODE, ids=lambda folder: folder.name)
 def test_a_package_ships_one_typed_sub_package(folder: Path) -> None:
-    """The folder's name is the sub-package's name, and py.typed tells checkers that it has types."""
+    """The folder's name is the sub-package's name, and py.typed says that it has types."""
     shipped = [path.name for path in (folder / "src/ai_batch").iterdir() if path.is_dir()]
 
     assert [name for name in shipped if name != "__pycache__"] == [folder.name]
@@ -109,14 +109,13 @@ def test_every_page_is_in_the_navigation() -> None:
     assert {p.relative_to(ROOT / "docs").as_posix() for p in ROOT.glob("docs/**/*.md")} == listed
 
 
-def pages(entries: list[Any]) -> Iterator[str]:
+def pages(entries: list[dict[str, Any]]) -> Iterator[str]:
     """The files that a navigation names, at any depth."""
-    for entry in entries:
-        for value in entry.values() if isinstance(entry, dict) else [entry]:
-            if isinstance(value, list):
-                yield from pages(value)
-            else:
-                yield value
+    for value in (value for entry in entries for value in entry.values()):
+        if isinstance(value, str):
+            yield value
+        else:
+            yield from pages(value)
 
 
 def test_the_meta_distribution_has_an_extra_for_each_package() -> None:

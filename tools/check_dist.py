@@ -1,8 +1,8 @@
 """Check that every built wheel can stand alone: python tools/check_dist.py dist.
 
-Looks into each wheel (one sub-package of the namespace, typed, with its licence, no file that another
-owns too), then installs each into an environment of its own with only its declared dependencies,
-and imports it with warnings as errors.
+Looks into each wheel (one sub-package of the namespace, typed, with its licence, no file that
+another owns too), then installs each into an environment of its own with only its declared
+dependencies, and imports it with warnings as errors.
 """
 
 import os
@@ -69,7 +69,7 @@ def faults(wheel: Wheel) -> Iterator[str]:
     """What is wrong with the wheel itself, without installing it."""
     folders = {p.parts[:2] for p in wheel.code}
     part = wheel.name.removeprefix("ai-batch-")
-    expected = set() if wheel.name == META else {(NAMESPACE, part)}
+    expected: set[tuple[str, ...]] = set() if wheel.name == META else {(NAMESPACE, part)}
     if folders != expected:
         yield f"holds {sorted(folders)}, not {sorted(expected)}"
     if PurePosixPath(NAMESPACE, "__init__.py") in wheel.code:
@@ -106,9 +106,7 @@ def shared(wheels: list[Wheel]) -> Iterator[str]:
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command and keep what it says. The versions of constraints.txt do not hold here."""
     environment = {k: v for k, v in os.environ.items() if k not in {"UV_CONSTRAINT", "VIRTUAL_ENV"}}
-    return subprocess.run(
-        command, text=True, capture_output=True, env=environment, check=False
-    )
+    return subprocess.run(command, text=True, capture_output=True, env=environment, check=False)
 
 
 def needed(wheel: Wheel, wheels: dict[str, Wheel]) -> set[str]:
