@@ -8,7 +8,7 @@ HATCH ?= .hatch/bin/hatch
 VERSIONS = 3.11 3.12 3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help test check lint types fix matrix dist docs demo bench lock clean
+.PHONY: help test check lint types fix matrix lowest dist docs demo bench lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ matrix: $(HATCH) ## Run the tests on every supported Python that this machine ha
 			echo "Python $$version:"; $(HATCH) test --python $$version || exit 1; \
 		else echo "Python $$version: not on this machine, skipped."; fi; \
 	done
+
+lowest: $(HATCH) ## Run the tests with the oldest versions that the packages allow.
+	$(HATCH) run lowest:test $(ARGS)
 
 dist: $(HATCH) ## Build every distribution into dist/ and try each wheel alone.
 	rm -rf dist

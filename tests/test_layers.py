@@ -1,33 +1,35 @@
 """Who may import whom: imports point one way, and a vendor's SDK is imported when it is used."""
 
 import ast
+import importlib.metadata
+import sys
+import tomllib
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# The core, from the bottom up. A module imports only from the rows above its own, or from
-# the modules to the left of it in its row.
+# The core, from the bottom up. A module imports only from the rows above its own, or from the
+# modules to the left of it in its row. What only the type checker imports is free.
 CORE_LAYERS = [
-    ["errors"],
-    ["messages"],
-    ["requests"],
-    ["results"],
-    ["events"],
-    ["state", "limits", "wire", "tokens", "schedule"],
-    ["provider"],
-    ["prices", "plan"],
-    ["spool", "sqlite", "ledger"],
+    ["errors", "messages", "requests", "results", "events", "provider"],
+    ["state", "plan", "schedule", "tokens", "prices", "rows", "duplicates"],
+    ["checks", "intake"],
+    ["database", "migrations", "records", "budget", "ledger"],
+    ["spool", "requestlog", "planner", "accounting"],
     ["advance"],
     ["engine"],
     ["job"],
     ["processor"],
 ]
-# Stand beside the layers: they may be imported by any module, and import only these themselves.
-CORE_FREE = {"blocking": set[str](), "registry": {"errors"}}
+# Stand beside the layers: any module may import them, and they only what is named here.
+CORE_FREE: dict[str, set[str]] = {"blocking": set(), "registry": {"errors"}}
 
 # What a provider may import from the core beside the public names of `ai_batch.core`.
 OPEN_TO_PROVIDERS = {"errors", "messages", "requests", "results", "provider", "processor", "wire"}
@@ -49,13 +51,21 @@ SLOW = {
 NO_PROVIDERS = {"core", "emulator", "cli", "postgres", "ray"}
 
 
+class When(Enum):
+    """What has to happen for an import to be carried out."""
+
+    IMPORT = "its module is imported"
+    CALL = "a function is called"
+    TYPES = "types are checked"
+
+
 class Import(NamedTuple):
-    """One imported module: from where, which, and whether at the top of its file."""
+    """One imported module: by which file and line, its name, and when."""
 
     path: Path
     line: int
     module: str
-    top: bool
+    when: When
 
     def __str__(self) -> str:
         return f"{self.path.relative_to(ROOT)}:{self.line}: {self.module}"
@@ -67,20 +77,21 @@ def sources(package: str) -> list[Path]:
 
 
 def imports(path: Path) -> Iterator[Import]:
-    """All imports of a module; those for the type checker alone do not count as at the top."""
-    pending: list[tuple[ast.AST, bool]] = [(ast.parse(path.read_text("utf-8")), True)]
+    """All imports of a module."""
+    pending: list[tuple[ast.AST, When]] = [(ast.parse(path.read_text("utf-8")), When.IMPORT)]
     while pending:
-        node, top = pending.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            pending += [(child, False) for child in node.body] + [(c, top) for c in node.orelse]
-            continue
+        node, when = pending.pop()
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield Import(path, node.lineno, alias.name, top)
+            yield from (Import(path, node.lineno, alias.name, when) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (Import(path, node.lineno, name, top) for name in _from(node))
-        top = top and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        pending += [(child, top) for child in ast.iter_child_nodes(node)]
+            yield from (Import(path, node.lineno, name, when) for name in _from(node))
+        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            pending += [(child, When.TYPES) for child in node.body]
+            pending += [(child, when) for child in node.orelse]
+            continue
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            when = When.CALL if when is When.IMPORT else when
+        pending += [(child, when) for child in ast.iter_child_nodes(node)]
 
 
 def _from(node: ast.ImportFrom) -> list[str]:
@@ -119,7 +130,7 @@ def test_core_imports_point_one_way(path: Path) -> None:
     allowed = {f"ai_batch.core.{name}" for name in below(path.stem.removeprefix("_"))}
 
     ours = [i for i in imports(path) if i.module.startswith("ai_batch")]
-    wrong = [i for i in ours if i.module not in allowed]
+    wrong = [i for i in ours if i.when is not When.TYPES and i.module not in allowed]
 
     assert not wrong, "\n".join(map(str, wrong))
 
@@ -161,7 +172,31 @@ def test_slow_libraries_are_imported_when_used(package: str) -> None:
         i
         for path in sources(package)
         for i in imports(path)
-        if i.top and i.module.split(".")[0] in SLOW
+        if i.when is When.IMPORT and i.module.split(".")[0] in SLOW
     ]
 
     assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_dependencies_are_declared_and_used(package: str) -> None:
+    """A wheel declares each library that it imports, and none that it does not."""
+    project = tomllib.loads((ROOT / "packages" / package / "pyproject.toml").read_text("utf-8"))
+    extras = project["project"].get("optional-dependencies", {}).values()
+    written = [*project["project"]["dependencies"], *(need for extra in extras for need in extra)]
+    declared = {str(canonicalize_name(Requirement(need).name)) for need in written}
+
+    owners = [
+        brought_by(name)
+        for name in {i.module.split(".")[0] for path in sources(package) for i in imports(path)}
+        if name not in sys.stdlib_module_names and name != "ai_batch"
+    ]
+
+    assert [names for names in owners if not names & declared] == []
+    assert declared - {"ai-batch-core"} - set[str]().union(*owners) == set()
+
+
+def brought_by(module: str) -> set[str]:
+    """The distributions that a top-level module comes from: several, if it is a namespace."""
+    found = importlib.metadata.packages_distributions().get(module, [module])
+    return {str(canonicalize_name(name)) for name in found}

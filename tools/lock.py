@@ -30,8 +30,9 @@ def tools() -> set[str]:
     """What the environments of hatch.toml ask for, and hatch, which the Makefile installs."""
     environments = tomllib.loads((ROOT / "hatch.toml").read_text("utf-8"))["envs"]
     wanted = {"hatch"}
-    for environment in environments.values():
-        wanted.update(environment.get("dependencies", []))
+    for name, environment in environments.items():
+        if name != "lowest":  # It is there to have other versions than these.
+            wanted.update(environment.get("dependencies", []))
     return wanted
 
 
