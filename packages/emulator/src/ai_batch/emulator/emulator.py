@@ -1,0 +1,270 @@
+"""The emulator in this process."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+
+from ai_batch.emulator.control import control_routes
+from ai_batch.emulator.faults import Fault, FaultPlan
+from ai_batch.emulator.openai.vendor import OpenAIVendor
+from ai_batch.emulator.options import (
+    DEFAULT_WEBHOOK_SECRET,
+    AnswerFunction,
+    Limits,
+    ModelPredicate,
+    Options,
+    Timing,
+    known_unless_no_such,
+)
+from ai_batch.emulator.server import ServerThread, listen
+from ai_batch.emulator.stats import Stats
+from ai_batch.emulator.surface import Surface
+from ai_batch.emulator.world import World
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from ai_batch.emulator.remote import SpawnedEmulator
+
+_REQUESTS = "requests:"
+_LOST = "lost:"
+
+
+class Emulator(Surface):
+    """A local server that speaks the vendors' batch APIs, run in a thread of this process.
+
+    Args:
+        home: Folder for everything that is to outlive the emulator; a temporary one if None.
+        host: Address to listen on.
+        port: Port to listen on; a free one if 0, the same again after each restart.
+        answer: `"echo"` repeats the last user text; `"canned"` is one constant answer; a function
+            `(endpoint, body) -> body | (status, body) | None` answers itself (None: echo); a URL
+            is an OpenAI-compatible server that each request is forwarded to.
+        timing: How long a batch stays in each state.
+        limits: The vendor's limits.
+        faults: What goes wrong from the start; see also `inject`.
+        seed: Decides ids, drawn durations, the order of rows and chance.
+        api_keys: The keys that are accepted; any if None.
+        webhooks: URL that gets the events of ended batches.
+        webhook_secret: The `whsec_...` secret that signs them.
+        track_items: Count the executions of each item; costs eight bytes per row.
+        known_model: Tells which models exist; all but `no-such...` by default.
+        embedding_dimensions: Length of vectors where the request names none; the model's if None.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: Path | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        answer: str | AnswerFunction = "echo",
+        timing: Timing = Timing(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        faults: Iterable[Fault] = (),
+        seed: int = 0,
+        api_keys: Sequence[str] | None = None,
+        webhooks: str | None = None,
+        webhook_secret: str = DEFAULT_WEBHOOK_SECRET,
+        track_items: bool = True,
+        known_model: ModelPredicate = known_unless_no_such,
+        embedding_dimensions: int | None = None,
+    ) -> None:
+        self._options = Options(
+            answer=answer,
+            timing=timing,
+            limits=limits,
+            seed=seed,
+            api_keys=None if api_keys is None else frozenset(api_keys),
+            webhooks=webhooks,
+            webhook_secret=webhook_secret,
+            track_items=track_items,
+            known_model=known_model,
+            embedding_dimensions=embedding_dimensions,
+        )
+        self._home = home
+        self._host = host
+        self._port = port
+        self._faults = FaultPlan(tuple(faults), seed)
+        self._running: _Running | None = None
+
+    @classmethod
+    def spawn(
+        cls,
+        *,
+        home: Path | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        answer: str = "echo",
+        timing: Timing = Timing(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        faults: Iterable[Fault] = (),
+        seed: int = 0,
+        api_keys: Sequence[str] | None = None,
+        webhooks: str | None = None,
+        webhook_secret: str = DEFAULT_WEBHOOK_SECRET,
+        track_items: bool = True,
+        embedding_dimensions: int | None = None,
+    ) -> SpawnedEmulator:
+        """Return an emulator for a process of its own, which can be killed and started again.
+
+        The options are those of `Emulator`; a function as `answer` is given as `"module:name"`.
+        """
+        from ai_batch.emulator.remote import SpawnedEmulator
+
+        options = Options(
+            answer=answer,
+            timing=timing,
+            limits=limits,
+            seed=seed,
+            api_keys=None if api_keys is None else frozenset(api_keys),
+            webhooks=webhooks,
+            webhook_secret=webhook_secret,
+            track_items=track_items,
+            embedding_dimensions=embedding_dimensions,
+        )
+        return SpawnedEmulator(options, home=home, host=host, port=port, faults=tuple(faults))
+
+    def start(self) -> Self:
+        """Start to answer; what an earlier emulator left in `home` is there again."""
+        if self._running is not None:
+            msg = "the emulator runs already"
+            raise RuntimeError(msg)
+        self._running = _Running(self, self._options, self._faults, self._home)
+        self._port = self._running.open(self._host, self._port)
+        return self
+
+    def stop(self) -> None:
+        """Cut all connections and stop; without a `home`, everything is forgotten."""
+        if self._running is not None:
+            running, self._running = self._running, None
+            running.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def wait(self) -> None:
+        """Block until the server has ended."""
+        self._now_running.server.wait()
+
+    @property
+    def _now_running(self) -> _Running:
+        if self._running is None:
+            msg = "the emulator does not run; use it as a context manager, or call start()"
+            raise RuntimeError(msg)
+        return self._running
+
+    @property
+    def url(self) -> str:
+        """The server's address, without a path."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    @property
+    def webhook_secret(self) -> str:
+        """The secret that signs webhooks."""
+        return self._options.webhook_secret
+
+    @property
+    def stats(self) -> Stats:
+        """What the emulator was asked to do until now."""
+        return self._now_running.stats()
+
+    def inject(self, fault: Fault) -> Fault:
+        """Arm a fault, and return it."""
+        return self._faults.inject(fault)
+
+    def clear_faults(self) -> None:
+        """Disarm all faults."""
+        self._faults.clear()
+
+    def reset(self) -> None:
+        """Forget everything: files, batches, stats, faults and the moved clock."""
+        self._now_running.reset()
+
+    def _advance(self, seconds: float) -> None:
+        self._now_running.world.advance(seconds)
+
+
+class _Running:
+    """All that exists only between start and stop."""
+
+    def __init__(
+        self, emulator: Emulator, options: Options, faults: FaultPlan, home: Path | None
+    ) -> None:
+        self._temporary = home is None
+        self._home = Path(tempfile.mkdtemp(prefix="ai-batch-emulator-")) if home is None else home
+        self._home.mkdir(parents=True, exist_ok=True)
+        self.world = World(self._home, options, faults)
+        self._openai = OpenAIVendor(self.world)
+        self._app = Starlette(routes=[*control_routes(emulator), *self._openai.routes()])
+        self.server: ServerThread
+
+    def open(self, host: str, port: int) -> int:
+        listening = listen(host, port)
+        self.server = ServerThread(self._app, listening)
+        self.server.start()
+        chosen: int = listening.getsockname()[1]
+        return chosen
+
+    def close(self) -> None:
+        self.server.stop()
+        try:
+            self.world.close()
+        finally:
+            if self._temporary:
+                shutil.rmtree(self._home)
+
+    def reset(self) -> None:
+        world = self.world
+        world.faults.clear()
+        world.agenda.clear()
+        world.agenda.settle()
+        with world.lock:
+            world.store.clear()
+            world.clock.reload()
+            self._openai.reload()
+
+    def stats(self) -> Stats:
+        counters = Counter(self.world.store.counters())
+        executions, billings = self.world.items.counts()
+        requests = _named(counters, _REQUESTS)
+        return Stats(
+            files_uploaded=counters["files_uploaded"],
+            files_deleted=counters["files_deleted"],
+            files_live=self._openai.files_live(),
+            creates_attempted=requests.get("batches.create", 0),
+            batches_created=counters["batches_created"],
+            batches_by_status=self._openai.batches_by_status(),
+            items_executed=counters["items_executed"],
+            items_billed=counters["items_billed"],
+            live_calls=counters["live_calls"],
+            requests=requests,
+            executions=dict(executions),
+            billings=dict(billings),
+            lost=_named(counters, _LOST),
+        )
+
+
+def _named(counters: Counter[str], prefix: str) -> dict[str, int]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in counters.items()
+        if name.startswith(prefix)
+    }

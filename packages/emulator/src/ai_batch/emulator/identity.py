@@ -1,0 +1,29 @@
+"""Ids that look random, and are the same in each run with the same seed."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import string
+
+_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+
+def hex_id(seed: int, kind: str, serial: int) -> str:
+    """Return 32 hexadecimal digits."""
+    return hashlib.blake2b(f"{seed}:{kind}:{serial}".encode(), digest_size=16).hexdigest()
+
+
+def base62_id(seed: int, kind: str, serial: int, length: int = 22) -> str:
+    """Return letters and digits."""
+    number = int(hex_id(seed, kind, serial) + hex_id(seed, kind + "'", serial), 16)
+    digits: list[str] = []
+    for _ in range(length):
+        number, digit = divmod(number, 62)
+        digits.append(_BASE62[digit])
+    return "".join(digits)
+
+
+def generator(seed: int, purpose: str) -> random.Random:
+    """Return a random generator of its own for each purpose."""
+    return random.Random(f"{seed}:{purpose}")  # noqa: S311 - a test double wants repeatable draws

@@ -1,0 +1,97 @@
+"""Which items were executed, and how often: eight bytes each, in one file per batch."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from ai_batch.emulator.json_types import JsonObject, encode_canonical
+
+_BILLED = 1
+
+
+def item_number(endpoint: str, body: JsonObject) -> int:
+    """Return the item's identity as an even number of 64 bits.
+
+    The lowest bit is free, for the mark "billed".
+    """
+    digest = hashlib.blake2b(encode_canonical(body), digest_size=8, key=endpoint.encode()[:64])
+    return int.from_bytes(digest.digest(), "little") & ~_BILLED
+
+
+def item_key(endpoint: str, body: JsonObject) -> str:
+    """Return the key under which `Stats` counts a request: a hash of endpoint and body.
+
+    Clients name the same request differently at each attempt, so only its content identifies it.
+    """
+    return _key(item_number(endpoint, body))
+
+
+def _key(number: int) -> str:
+    return f"{number & ~_BILLED:016x}"
+
+
+def marked(number: int, *, billed: bool) -> int:
+    """Return the number as it is logged."""
+    return number | billed
+
+
+class ItemLog:
+    """The executed items of all batches and live calls, on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, name: str) -> Path:
+        """Return the file of a batch."""
+        return self._folder / f"{name}.items"
+
+    def append(self, name: str, numbers: Iterable[int]) -> None:
+        """Add items to a file."""
+        with self.path(name).open("ab") as log:
+            log.write(_packed(numbers))
+
+    def write(self, name: str, numbers: array[int]) -> None:
+        """Make a file anew; a batch that is run again after a kill counts once."""
+        self.path(name).write_bytes(_packed(numbers))
+
+    def read(self, name: str) -> list[int]:
+        """Return the items of a file, in the order of their execution."""
+        path = self.path(name)
+        return list(_unpacked(path.read_bytes())) if path.exists() else []
+
+    def keys_of(self, name: str, *, billed: bool) -> list[str]:
+        """Return the keys of a batch's good (or bad) rows, in the order of the result file."""
+        return [_key(number) for number in self.read(name) if bool(number & _BILLED) is billed]
+
+    def counts(self) -> tuple[Counter[str], Counter[str]]:
+        """Return how often each item was executed, and how often it was billed."""
+        marks: Counter[int] = Counter()
+        for path in self._folder.glob("*.items"):
+            marks.update(_unpacked(path.read_bytes()))
+        executions: Counter[str] = Counter()
+        billings: Counter[str] = Counter()
+        for number, count in marks.items():
+            executions[_key(number)] += count
+            if number & _BILLED:
+                billings[_key(number)] += count
+        return executions, billings
+
+
+def _packed(numbers: Iterable[int]) -> bytes:
+    packed = array("Q", numbers)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def _unpacked(data: bytes) -> array[int]:
+    numbers = array("Q")
+    numbers.frombytes(data[: len(data) // 8 * 8])
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
