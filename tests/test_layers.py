@@ -19,18 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # modules to the left of it in its row. What only the type checker imports is free.
 CORE_LAYERS = [
     ["errors", "messages", "requests", "results", "events", "provider"],
-    [
-        "state",
-        "plan",
-        "schedule",
-        "tokens",
-        "prices",
-        "rows",
-        "structured",
-        "duplicates",
-        "runtime",
-    ],
-    ["checks", "intake"],
+    ["state", "plan", "schedule", "tokens", "prices"],
+    ["rows", "structured", "duplicates", "runtime", "checks", "intake"],
     ["database", "migrations", "records", "budget", "ledger"],
     ["spool", "requestlog", "planner", "accounting", "reader", "shardfiles", "submission"],
     ["collect", "advance"],
