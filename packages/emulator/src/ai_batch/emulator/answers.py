@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from ai_batch.emulator.json_types import JsonObject, JsonValue, decode, encode
+from ai_batch.emulator.plain_http import plain_opener
 
 _TIMEOUT = 600.0
 UPSTREAM_CONCURRENCY = 16
@@ -43,8 +44,7 @@ class UpstreamAnswerer:
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url.rstrip("/")
-        # No proxy from the environment: the upstream is what the caller said it is.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._opener = plain_opener()
 
     def answer(self, endpoint: str, body: JsonObject, key: str) -> Answered:
         """Forward one request; a server that cannot be reached is a 503."""

@@ -29,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
         description="A local server that speaks the LLM vendors' batch APIs.",
     )
     found.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    found.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    found.add_argument(
+        "--port", type=int, default=0, help="port to listen on (default: a free one)"
+    )
     found.add_argument("--home", type=Path, help="folder to keep everything in")
     found.add_argument(
         "--answer", default="echo", help="echo, canned, an upstream's base URL, or module:function"

@@ -67,7 +67,8 @@ def connection_of(request: Request) -> Connection:
 async def until_gone(request: Request) -> None:
     """Wait for the end of a connection that was closed here.
 
-    uvicorn answers 500 on its own if an application returns without an answer on an open connection.
+    uvicorn answers 500 on its own if an application returns without an answer while the connection
+    is open.
     """
     while (await request.receive())["type"] != "http.disconnect":
         pass

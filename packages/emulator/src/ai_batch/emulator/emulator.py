@@ -210,7 +210,6 @@ class _Running:
     ) -> None:
         self._temporary = home is None
         self._home = Path(tempfile.mkdtemp(prefix="ai-batch-emulator-")) if home is None else home
-        self._home.mkdir(parents=True, exist_ok=True)
         self.world = World(self._home, options, faults)
         self._openai = OpenAIVendor(self.world)
         self._app = Starlette(routes=[*control_routes(emulator), *self._openai.routes()])
@@ -236,6 +235,8 @@ class _Running:
         world.faults.clear()
         world.agenda.clear()
         world.agenda.settle()
+        # What was running may have planned its next step.
+        world.agenda.clear()
         with world.lock:
             world.store.clear()
             world.clock.reload()

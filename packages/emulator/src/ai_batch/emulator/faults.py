@@ -44,9 +44,10 @@ class Fault:
     - `delay`, `delay_after`: seconds to wait before or after the effect;
     - `status`, `headers`, `body`: the answer. The call has no effect, unless `effect` is true;
     - `cut`: the connection is cut `"before"` or `"after"` the effect, without an answer;
-    - `cut_after_bytes`: on an upload, cut when that many bytes of the request have come (no effect);
-      else cut when that many bytes of the answer's body have gone. With `close_delimited` the answer
-      has neither length nor chunks, so that its end is the end of the connection;
+    - `cut_after_bytes`: on an upload, cut when that many bytes of the request have come (without
+      effect); else cut when that many bytes of the answer's body have gone. With
+      `close_delimited` the answer has neither length nor chunks, so that its end is the end of the
+      connection;
     - `gzip`: the answer is compressed; `bytes_per_second`: the answer is slow;
     - `row`: damages one row (`row_index`, or one by the seed) of a downloaded result file, for this
       download only, or for ever if `persistent`. The row is then counted as lost by the vendor;

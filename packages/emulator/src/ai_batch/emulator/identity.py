@@ -26,4 +26,4 @@ def base62_id(seed: int, kind: str, serial: int, length: int = 22) -> str:
 
 def generator(seed: int, purpose: str) -> random.Random:
     """Return a random generator of its own for each purpose."""
-    return random.Random(f"{seed}:{purpose}")  # noqa: S311 - a test double wants repeatable draws
+    return random.Random(f"{seed}:{purpose}")

@@ -19,8 +19,9 @@ def item_number(endpoint: str, body: JsonObject) -> int:
 
     The lowest bit is free, for the mark "billed".
     """
-    digest = hashlib.blake2b(encode_canonical(body), digest_size=8, key=endpoint.encode()[:64])
-    return int.from_bytes(digest.digest(), "little") & ~_BILLED
+    content = b"%b\0%b" % (endpoint.encode(), encode_canonical(body))
+    digest = hashlib.blake2b(content, digest_size=8).digest()
+    return int.from_bytes(digest, "little") & ~_BILLED
 
 
 def item_key(endpoint: str, body: JsonObject) -> str:

@@ -6,7 +6,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 
-JsonValue: TypeAlias = "str | int | float | bool | None | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
 
 _decoder = msgspec.json.Decoder()

@@ -14,7 +14,7 @@ from python_multipart.multipart import parse_options_header
 _MAX_FIELD = 65_536
 
 
-class NotMultipart(ValueError):  # noqa: N818
+class NotMultipart(ValueError):
     """The body is no multipart form."""
 
 

@@ -19,6 +19,7 @@ from ai_batch.emulator.control import PREFIX
 from ai_batch.emulator.faults import Fault
 from ai_batch.emulator.json_types import JsonObject, as_object, decode, encode
 from ai_batch.emulator.options import Options
+from ai_batch.emulator.plain_http import plain_opener
 from ai_batch.emulator.stats import Stats
 from ai_batch.emulator.surface import Surface
 
@@ -35,7 +36,7 @@ class RemoteEmulator(Surface):
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/").removesuffix("/v1")
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._opener = plain_opener()
 
     @property
     def url(self) -> str:
@@ -85,7 +86,13 @@ class SpawnedEmulator(RemoteEmulator):
     """
 
     def __init__(
-        self, options: Options, *, home: Path | None, host: str, port: int, faults: tuple[Fault, ...]
+        self,
+        options: Options,
+        *,
+        home: Path | None,
+        host: str,
+        port: int,
+        faults: tuple[Fault, ...],
     ) -> None:
         super().__init__("")
         self._options = options
@@ -109,7 +116,7 @@ class SpawnedEmulator(RemoteEmulator):
         address = ["--host", self._host, "--port", str(self._port), "--home", str(self._home)]
         # The child sees the modules that this process sees, wherever they were found.
         path = os.pathsep.join(entry for entry in sys.path if entry)
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - this very Python
             [sys.executable, "-m", "ai_batch.emulator", *address, *arguments_of(self._options)],
             env={**os.environ, "PYTHONPATH": path},
             stdout=subprocess.PIPE,

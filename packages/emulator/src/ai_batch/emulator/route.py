@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 UPLOADS = frozenset({"files.upload", "uploads.part"})
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a failure
+class Refused(Exception):
     """A call that ends with the vendor's error."""
 
     def response(self) -> Response:
@@ -33,7 +33,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
         raise NotImplementedError
 
 
-class CutConnection(Exception):  # noqa: N818 - wanted, not a failure
+class CutConnection(Exception):
     """The connection is to be cut now."""
 
 

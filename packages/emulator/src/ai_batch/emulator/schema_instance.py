@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from ai_batch.emulator.json_types import JsonObject, JsonValue, as_count, as_list, as_object, as_text
+from ai_batch.emulator.json_types import (
+    JsonObject,
+    JsonValue,
+    as_count,
+    as_list,
+    as_object,
+    as_text,
+)
 
 _MAX_DEPTH = 32
 _FORMATS = {
@@ -31,19 +38,21 @@ class _Builder:
     def build(self, schema: JsonValue, depth: int) -> JsonValue:
         if not isinstance(schema, dict) or depth > _MAX_DEPTH:
             return None
-        for name in ("const", "default"):
-            if name in schema:
-                return schema[name]
-        if choices := as_list(schema.get("enum")):
+        given = [schema[name] for name in ("const", "default") if name in schema]
+        if choices := [*given, *as_list(schema.get("enum"))]:
             return choices[0]
+        inner = self._inner(schema)
+        return self._typed(schema, depth) if inner is None else self.build(inner, depth + 1)
+
+    def _inner(self, schema: JsonObject) -> JsonObject | None:
+        """Return the schema that this one stands for, if it does."""
         if reference := as_text(schema.get("$ref")):
-            return self.build(self._resolve(reference), depth + 1)
+            return as_object(self._resolve(reference))
         for name in ("anyOf", "oneOf"):
             if options := as_list(schema.get(name)):
-                return self.build(self._simplest(options), depth + 1)
-        if parts := as_list(schema.get("allOf")):
-            return self.build(self._merged(schema, parts), depth + 1)
-        return self._typed(schema, depth)
+                return as_object(self._simplest(options))
+        parts = as_list(schema.get("allOf"))
+        return self._merged(schema, parts) if parts else None
 
     def _resolve(self, reference: str) -> JsonValue:
         found: JsonValue = self._root
@@ -72,10 +81,8 @@ class _Builder:
         return {**merged, "properties": properties, "required": required}
 
     def _typed(self, schema: JsonObject, depth: int) -> JsonValue:
-        kind = schema.get("type")
-        if isinstance(kind, list):
-            kind = kind[0] if kind else None
-        match kind:
+        kinds = as_list(schema.get("type")) or [schema.get("type")]
+        match kinds[0]:
             case "string":
                 return _string(schema)
             case "integer" | "number":
@@ -84,10 +91,9 @@ class _Builder:
                 return False
             case "array":
                 return self._array(schema, depth)
-            case "object":
-                return self._object(schema, depth)
-            case _:
-                return self._object(schema, depth) if "properties" in schema else None
+            case kind:
+                nested = kind == "object" or "properties" in schema
+                return self._object(schema, depth) if nested else None
 
     def _array(self, schema: JsonObject, depth: int) -> JsonValue:
         if prefix := as_list(schema.get("prefixItems")):

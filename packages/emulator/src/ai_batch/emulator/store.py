@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,14 +35,17 @@ class Store:
         self.contents = home / "contents"
         self.incoming = home / "incoming"
         self.items = home / "items"
-        self._make_folders()
+        home.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(
-            home / "emulator.sqlite3", isolation_level=None, check_same_thread=False
+            home / "emulator.sqlite3", isolation_level=None, check_same_thread=False, timeout=1.0
         )
+        # A second emulator on the same home is told at once, and not when they have mixed.
+        self._connection.execute("pragma locking_mode=exclusive")
         self._connection.execute("pragma journal_mode=wal")
         self._connection.execute("pragma synchronous=off")
         self._connection.executescript(_SCHEMA)
+        self._make_folders()
 
     def _make_folders(self) -> None:
         shutil.rmtree(self.incoming, ignore_errors=True)
@@ -50,7 +53,7 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None]:
         """Make all changes inside happen together, or none of them."""
         with self._lock:
             if self._connection.in_transaction:

@@ -69,7 +69,7 @@ class EchoAnswerer:
     def __init__(self, dimensions: int | None = None) -> None:
         self._dimensions = dimensions
 
-    def answer(self, endpoint: str, body: JsonObject, key: str) -> Answered:  # noqa: ARG002
+    def answer(self, endpoint: str, body: JsonObject, key: str) -> Answered:
         """Answer one request, or refuse it as the vendor would."""
         refused = refusal(endpoint, body)
         if refused is not None:
@@ -86,7 +86,7 @@ class CannedAnswerer:
         self._dimensions = dimensions
         self._made: dict[tuple[str, str, int, int], Answered] = {}
 
-    def answer(self, endpoint: str, body: JsonObject, key: str) -> Answered:  # noqa: ARG002
+    def answer(self, endpoint: str, body: JsonObject, key: str) -> Answered:
         """Answer one request, or refuse it as the vendor would."""
         refused = refusal(endpoint, body)
         if refused is not None:
@@ -140,19 +140,26 @@ class FunctionAnswerer:
         return Answered(status, encode(found))
 
 
-class UsageReader:
-    """Reads the token usage of answers; equal bodies (canned ones) are read once."""
+class UsageSum:
+    """Adds the usage of many answers; the same body again (a canned one) is not read again."""
 
     def __init__(self) -> None:
         self._last = b""
-        self._usage = TokenUsage()
+        self._times = 0
+        self._sum = TokenUsage()
 
-    def read(self, body: bytes) -> TokenUsage:
-        """Return the usage, whichever of the vendor's names it has."""
+    def add(self, body: bytes) -> None:
+        """Add one answer's usage."""
         if body is not self._last:
-            self._last = body
-            self._usage = usage_of(decode(body))
-        return self._usage
+            self._sum = self.total()
+            self._last, self._times = body, 0
+        self._times += 1
+
+    def total(self) -> TokenUsage:
+        """Return the sum."""
+        if self._times == 0:
+            return self._sum
+        return self._sum.plus(usage_of(decode(self._last)).times(self._times))
 
 
 def usage_of(body: JsonValue) -> TokenUsage:

@@ -14,7 +14,7 @@ from ai_batch.emulator.schema_instance import minimal_instance
 
 
 def chat_completion(body: JsonObject, identity: str, created: int) -> JsonObject:
-    """Return a `chat.completion` for a request: the last user text, a schema's instance, or a call."""
+    """Return a `chat.completion`: the last user text, an instance of a schema, or a call."""
     count = positive(body, "n") or 1
     choices: list[JsonValue] = [_choice(body, identity, index) for index in range(count)]
     prompt = prompt_tokens(body.get("messages"))
@@ -87,14 +87,19 @@ def call_arguments(function: JsonObject) -> str:
 def _choice(body: JsonObject, identity: str, index: int) -> JsonObject:
     functions = chosen_functions(body.get("tools"), body.get("tool_choice"))
     if functions:
-        message = _call_message(functions, identity, index)
-        return _finished(index, message, "tool_calls", None)
+        called = _call_message(functions, identity, index)
+        return _finished(index, called, "tool_calls", None)
     text = echo_text(body)
     limit = positive(body, "max_completion_tokens", "max_tokens")
     cut = limit is not None and tokens_of(text) > limit
     if limit is not None and cut:
         text = cut_to_tokens(text, limit)
-    message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    message: JsonObject = {
+        "role": "assistant",
+        "content": text,
+        "refusal": None,
+        "annotations": [],
+    }
     logprobs = _logprobs(text) if body.get("logprobs") is True else None
     return _finished(index, message, "length" if cut else "stop", logprobs)
 

@@ -16,7 +16,7 @@ from ai_batch.emulator.answers import Answered, Answerer
 from ai_batch.emulator.identity import generator
 from ai_batch.emulator.items import item_number, marked
 from ai_batch.emulator.json_types import JsonObject, as_object, decode
-from ai_batch.emulator.openai.answering import UsageReader
+from ai_batch.emulator.openai.answering import UsageSum
 from ai_batch.emulator.openai.records import TokenUsage
 
 _BLOCK = 512
@@ -66,7 +66,7 @@ class Execution:
         self._answerer = answerer
         self._proceed = proceed
         self._outcome = Outcome()
-        self._usage = UsageReader()
+        self._usage = UsageSum()
         self._decoder = msgspec.json.Decoder(_Line)
         self._offsets = line_offsets(job.source)
         self._order = row_order(job, len(self._offsets) - 1)
@@ -86,6 +86,7 @@ class Execution:
                     break
                 self._run_block(block, source, output, errors, pool)
             self._proceed(self._outcome)
+            self._outcome.usage = self._usage.total()
             rest = self._order[self._outcome.rows :]
             if rest:
                 self._explain(rest, why_not(), source, errors)
@@ -129,7 +130,7 @@ class Execution:
         outcome.rows += 1
         if answered.ok:
             outcome.completed += 1
-            outcome.usage = outcome.usage.plus(self._usage.read(answered.body))
+            self._usage.add(answered.body)
         else:
             outcome.failed += 1
         if self._job.track_items:
@@ -143,22 +144,20 @@ class Execution:
             b'"request_id":"%b%08x","body":%b},"error":null}\n'
         ) % (prefix, index, custom_id, answered.status, prefix, index, answered.body)
 
-    def _explain(
-        self, rest: Sequence[int], code: str, source: BinaryIO, errors: BinaryIO
-    ) -> None:
+    def _explain(self, rest: Sequence[int], code: str, source: BinaryIO, errors: BinaryIO) -> None:
         prefix = self._job.batch_id[-24:].encode()
         tail = b'"response":null,"error":{"code":"%b","message":"%b"}}\n' % (
             code.encode(),
             NOT_EXECUTED[code].encode(),
         )
-        for block in self._blocks(rest):
-            errors.write(
-                b"".join(
-                    b'{"id":"batch_req_%b%08x","custom_id":%b,%b'
-                    % (prefix, index, bytes(self._read(source, index).custom_id), tail)
-                    for index in block
-                )
+        errors.writelines(
+            b"".join(
+                b'{"id":"batch_req_%b%08x","custom_id":%b,%b'
+                % (prefix, index, bytes(self._read(source, index).custom_id), tail)
+                for index in block
             )
+            for block in self._blocks(rest)
+        )
 
 
 def line_offsets(path: Path) -> array[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -27,9 +28,12 @@ _MAX_PAGE = 10_000
 class FilesApi:
     """Upload, get, list, delete, content."""
 
-    def __init__(self, world: World, shelf: FileShelf) -> None:
+    def __init__(
+        self, world: World, shelf: FileShelf, before_delete: Callable[[str], Awaitable[None]]
+    ) -> None:
         self._world = world
         self._shelf = shelf
+        self._before_delete = before_delete
         self._results = ResultFiles(world, shelf)
 
     async def upload(self, call: Call) -> Response:
@@ -104,6 +108,7 @@ class FilesApi:
     async def delete(self, call: Call) -> Response:
         """DELETE /files/{id}."""
         file_id: str = call.request.path_params["id"]
+        await self._before_delete(file_id)
         self._shelf.delete(file_id)
         return json_reply({"id": file_id, "object": "file", "deleted": True})
 
@@ -121,8 +126,6 @@ def first_line_is_json(content: Path) -> bool:
 
 def is_json_line(line: bytes) -> bool:
     """Tell whether a line is JSON."""
-
-
     try:
         msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -35,10 +35,11 @@ class BatchLedger:
     def load(self) -> None:
         """Read all records from the store."""
         records = [
-            msgspec.json.decode(data, type=BatchRecord)
-            for data in self._world.store.records(_KIND)
+            msgspec.json.decode(data, type=BatchRecord) for data in self._world.store.records(_KIND)
         ]
-        self._batches = {batch.id: batch for batch in sorted(records, key=lambda batch: batch.serial)}
+        self._batches = {
+            batch.id: batch for batch in sorted(records, key=lambda batch: batch.serial)
+        }
         self.progress.clear()
 
     def find(self, batch_id: str) -> BatchRecord | None:
@@ -106,7 +107,7 @@ class BatchLedger:
             "output_file_id": None if executed is None else executed.output_file_id,
             "error_file_id": None if executed is None else executed.error_file_id,
             "created_at": int(batch.created_at),
-            **_times(batch, times, now),
+            **_times(times, now),
             "request_counts": self._counts(batch, status, now),
             "metadata": None if batch.metadata is None else dict(batch.metadata),
             "usage": None if executed is None else executed.usage.to_json(),
@@ -128,7 +129,7 @@ class BatchLedger:
         return {"total": batch.total, "completed": completed, "failed": failed}
 
 
-def _times(batch: BatchRecord, times: Moments, now: float) -> JsonObject:
+def _times(times: Moments, now: float) -> JsonObject:
     names = (
         "in_progress_at",
         "finalizing_at",

@@ -94,9 +94,7 @@ def moments(batch: BatchRecord) -> Moments:
     if batch.validation == "failed":
         return Moments(expires_at=window, failed_at=validated)
     if batch.executed is None:
-        return Moments(
-            expires_at=window, in_progress_at=validated, cancelling_at=batch.cancel_at
-        )
+        return Moments(expires_at=window, in_progress_at=validated, cancelling_at=batch.cancel_at)
     return _worked(batch, Moments(expires_at=window, in_progress_at=validated))
 
 

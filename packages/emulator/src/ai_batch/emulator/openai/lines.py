@@ -180,7 +180,9 @@ class _Checker:
 
     def _model(self, number: int, model: JsonValue) -> LineError | None:
         if not isinstance(model, str) or not model:
-            return LineError("invalid_request", "Model parameter is required.", "body.model", number)
+            return LineError(
+                "invalid_request", "Model parameter is required.", "body.model", number
+            )
         first = self._inspection.model
         if first is None:
             self._inspection.model = model
@@ -203,7 +205,9 @@ def _missing(name: str, param: str, number: int) -> LineError:
 
 
 def _wrong_type(name: str, expected: str, number: int) -> LineError:
-    return LineError("invalid_type", f"Invalid type for '{name}': expected {expected}.", name, number)
+    return LineError(
+        "invalid_type", f"Invalid type for '{name}': expected {expected}.", name, number
+    )
 
 
 def input_count(value: JsonValue) -> int:

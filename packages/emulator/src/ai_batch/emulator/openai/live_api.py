@@ -98,7 +98,7 @@ class LiveApi:
             self._recent.append(now)
         return _limits(most, most - len(self._recent), wait)
 
-    async def models(self, call: Call) -> Response:  # noqa: ARG002
+    async def models(self, call: Call) -> Response:
         """GET /models."""
         data: list[JsonValue] = [_model(name) for name in MODELS]
         return json_reply({"object": "list", "data": data})

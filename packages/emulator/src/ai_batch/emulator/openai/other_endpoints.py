@@ -20,9 +20,7 @@ _CATEGORIES = (
     "violence",
     "violence/graphic",
 )
-_PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-)
+_PIXEL = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
 def text_completion(body: JsonObject, identity: str, created: int) -> JsonObject:

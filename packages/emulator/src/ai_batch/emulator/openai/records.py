@@ -105,6 +105,12 @@ class TokenUsage(msgspec.Struct, frozen=True):
             self.reasoning + other.reasoning,
         )
 
+    def times(self, count: int) -> TokenUsage:
+        """Return the usage of so many answers like this."""
+        return TokenUsage(
+            self.input * count, self.output * count, self.cached * count, self.reasoning * count
+        )
+
     def to_json(self) -> JsonObject:
         """Return the batch's `usage`, which has the names of the Responses API on all endpoints."""
         return {

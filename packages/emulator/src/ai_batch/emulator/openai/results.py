@@ -28,10 +28,14 @@ class ResultFiles:
         if damage is None or file.batch_id is None:
             return Download.of(path)
         kind, fault = damage
+        mark = f"damaged:{file.id}:{kind}:{fault.row_index}"
+        if fault.persistent and self._world.store.setting(mark) is not None:
+            return Download.of(path)
         scratch = self._world.store.incoming / self._world.new_hex("damaged")
         self._damage(file, path, scratch, kind, fault.row_index, persistent=fault.persistent)
         if fault.persistent:
             scratch.replace(path)
+            self._world.store.set_setting(mark, "done")
             return Download.of(path)
         try:
             return Download.of(scratch)

@@ -24,8 +24,7 @@ class FileShelf:
     def load(self) -> None:
         """Read all records from the store."""
         records = [
-            msgspec.json.decode(data, type=FileRecord)
-            for data in self._world.store.records(_KIND)
+            msgspec.json.decode(data, type=FileRecord) for data in self._world.store.records(_KIND)
         ]
         self._files = {file.id: file for file in sorted(records, key=lambda file: file.serial)}
 

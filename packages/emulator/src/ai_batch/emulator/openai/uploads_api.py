@@ -43,7 +43,9 @@ class UploadsApi:
         if size is None:
             raise missing("bytes") if body.get("bytes") is None else _bad_bytes(body)
         if not 0 < size <= _MAX_BYTES:
-            raise VendorError("File is too large." if size > 0 else "Invalid 'bytes'.", param="bytes")
+            raise VendorError(
+                "File is too large." if size > 0 else "Invalid 'bytes'.", param="bytes"
+            )
         required_text(body, "mime_type")
         purpose = required_text(body, "purpose")
         if purpose not in PURPOSES:

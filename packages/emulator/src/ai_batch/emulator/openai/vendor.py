@@ -36,7 +36,7 @@ class OpenAIVendor:
 
     def routes(self) -> list[BaseRoute]:
         """Return all routes."""
-        files = FilesApi(self._world, self._shelf)
+        files = FilesApi(self._world, self._shelf, self._work.until_validated)
         uploads = UploadsApi(self._world, self._shelf, files)
         batches = BatchesApi(self._world, self._ledger, self._work)
         live = LiveApi(self._world)
@@ -89,7 +89,7 @@ class OpenAIVendor:
         """Return the answer that the vendor typically gives with an error status."""
         return error_of_status(status).response()
 
-    def headers(self, route: str, seconds: float) -> Mapping[str, str]:  # noqa: ARG002
+    def headers(self, route: str, seconds: float) -> Mapping[str, str]:
         """Return the headers that come with each answer."""
         return {
             "x-request-id": f"req_{self._world.new_hex('request')}",

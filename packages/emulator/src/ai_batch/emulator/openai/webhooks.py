@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 
 from ai_batch.emulator.json_types import encode
+from ai_batch.emulator.plain_http import plain_opener
 
 _logger = logging.getLogger("ai_batch.emulator")
 _TIMEOUT = 10.0
@@ -36,14 +37,7 @@ def event_payload(event_id: str, kind: str, batch_id: str, created: int) -> byte
     )
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Makes a redirect the failure that it is for the vendor."""
-
-    def redirect_request(self, *_args: object) -> None:
-        return None
-
-
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+_opener = plain_opener()
 
 
 def deliver(url: str, secret: str, event_id: str, payload: bytes, timestamp: int) -> bool:
@@ -58,7 +52,8 @@ def deliver(url: str, secret: str, event_id: str, payload: bytes, timestamp: int
     request = urllib.request.Request(url, payload, headers)  # noqa: S310
     try:
         with _opener.open(request, timeout=_TIMEOUT) as response:
-            return 200 <= response.status < 300
+            status: int = response.status
+            return 200 <= status < 300
     except urllib.error.HTTPError as error:
         error.close()
         _logger.warning("webhook %s was refused with %d", event_id, error.code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from ai_batch.emulator.openai.execution import Execution, Job, Outcome
 from ai_batch.emulator.openai.ledger import BatchLedger
 from ai_batch.emulator.openai.lifecycle import (
     TERMINAL,
+    cancelled_early,
     expires_at,
     moments,
     next_work,
     rows_by,
     status_at,
+    validated_at,
     work_due_at,
 )
 from ai_batch.emulator.openai.lines import Inspection, Rules, inspect_lines
@@ -28,9 +31,10 @@ from ai_batch.emulator.world import World
 
 ORGANIZATION = "org-emulator"
 _RETRY_FOR = 72 * 3600
+_VALIDATION_PATIENCE = 10.0
 
 
-class _Abandoned(Exception):  # noqa: N818
+class _Abandoned(Exception):
     """The emulator stops; the work is done again after its next start."""
 
 
@@ -83,6 +87,22 @@ class BatchWork:
         else:
             self._execute(batch)
         return True
+
+    async def until_validated(self, file_id: str) -> None:
+        """Wait for validations of this input that are due, so that they still find the file."""
+        for batch in self._ledger.newest_first():
+            if batch.input_file_id == file_id and batch.validation == "pending":
+                await self._until_validated(batch)
+
+    async def _until_validated(self, batch: BatchRecord) -> None:
+        stopwatch = Stopwatch()
+        current: BatchRecord | None = batch
+        while current is not None and current.validation == "pending":
+            due = validated_at(batch) <= self._world.clock.now()
+            if not due or cancelled_early(current) or stopwatch.seconds() > _VALIDATION_PATIENCE:
+                return
+            await asyncio.sleep(0.005)
+            current = self._ledger.find(batch.id)
 
     # ---- validate
 
@@ -178,8 +198,10 @@ class BatchWork:
             started_before_cancel = batch.cancel_at is None
             if started_before_cancel and self._ledger.get(batch.id).cancel_at is not None:
                 return False
-            return batch.cancel_at is not None or due + stopwatch.seconds() < expires_at(batch) or (
-                due >= expires_at(batch)
+            return (
+                batch.cancel_at is not None
+                or due + stopwatch.seconds() < expires_at(batch)
+                or (due >= expires_at(batch))
             )
 
         def why_not() -> str:
