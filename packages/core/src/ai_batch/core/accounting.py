@@ -1,0 +1,216 @@
+"""Accounts for every request of a shard once the provider's rows are here.
+
+Each request gets exactly one place: its row in the provider's files, or an error of our own
+where the provider gave none. Rows that are not ours are left aside, a second row for the same
+request too; both are counted.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+import msgspec
+
+from ai_batch.core.errors import VendorFault
+from ai_batch.core.provider import Provider, Scan
+from ai_batch.core.results import ItemError
+from ai_batch.core.rows import RowTable, Source, split_rows
+from ai_batch.core.spool import JobFolder, members_of
+from ai_batch.core.state import Shard
+
+__all__ = ["Account", "Accountant", "dump_local", "load_local"]
+
+USAGE_FIELDS = 5
+
+# How each request ended so far, a byte each: memory must not grow with the errors.
+_ANSWERED, _FAILED, _MAY_RETRY, _RETRY = range(4)
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """What a shard came to. ``retry`` holds the indices that a child shard is to ask again."""
+
+    ok: int = 0
+    failed: int = 0
+    retry: array[int] = field(default_factory=lambda: array("Q"))
+    usage: list[int] = field(default_factory=lambda: [0] * USAGE_FIELDS)
+    missing: int = 0
+    foreign: int = 0
+    duplicates: int = 0
+    unreadable: int = 0
+
+    @property
+    def damaged(self) -> bool:
+        """Whether the download may have been damaged, so that another one may help."""
+        return self.missing > 0 or self.unreadable > 0
+
+
+class _LocalRow(msgspec.Struct):
+    index: int
+    error: dict[str, str | int | bool | None]
+
+
+_read_local = msgspec.json.Decoder(_LocalRow).decode
+
+
+def dump_local(index: int, error: ItemError) -> bytes:
+    """An error of our own as a row."""
+    return msgspec.json.encode(_LocalRow(index, error.model_dump(exclude_none=True)))
+
+
+def load_local(row: bytes) -> ItemError:
+    """The error that ``dump_local`` wrote."""
+    return ItemError.model_validate(_read_local(row).error)
+
+
+Check = Callable[[bytes, int], ItemError | None]
+"""Looks at a good row (and the request's index) once more, such as for structured output."""
+
+
+class Accountant:
+    """Reads a shard's rows and fills its table; ``write`` then puts both on disk."""
+
+    def __init__(
+        self,
+        folder: JobFolder,
+        shard: Shard,
+        provider: Provider,
+        *,
+        retries_left: bool,
+        check: Check | None = None,
+    ) -> None:
+        """``retries_left`` tells whether requests that failed for a passing cause go again."""
+        self._folder = folder
+        self._shard = shard
+        self._provider = provider
+        self._retries_left = retries_left
+        self._check = check
+        self._members = members_of(folder, shard)
+        self._prefix = f"{shard.token}-"
+        self._table = RowTable.empty(shard.count)
+        self._verdicts = bytearray(shard.count)
+        self._local: list[bytes] = []
+        self._local_end = 0
+        self.account = Account()
+
+    def read(self, source: Source) -> None:
+        """Account for the rows of one of the provider's files, where it is there."""
+        path = self._folder.file(self._shard.name, source.kind)
+        if path.exists():
+            for offset, row in split_rows(path):
+                self._take(source, offset, row)
+
+    def _take(self, source: Source, offset: int, row: bytes) -> None:
+        account = self.account
+        try:
+            scan = self._provider.scan(row, self._shard.route)
+        except ValueError:
+            account.unreadable += 1
+            return
+        position = self._position(scan.wire_id)
+        if position is None:
+            account.foreign += 1
+            return
+        if self._table.source(position):
+            account.duplicates += 1
+            # The first row counts, unless it is an error and this one an answer.
+            if self._verdicts[position] == _ANSWERED or scan.error is not None:
+                return
+        error = scan.error
+        if error is None:
+            self._add_usage(scan)
+            if self._check is not None:
+                error = self._check(row, self._members[position])
+        if error is not None and scan.error is None:
+            # An answer was paid for, but it does not fit the request's schema: ours to report.
+            self._put_local(position, error)
+            return
+        self._verdicts[position] = _verdict(error)
+        self._table.put(position, offset, len(row), source, retried=False)
+
+    def _add_usage(self, scan: Scan) -> None:
+        usage = self.account.usage
+        for place in range(USAGE_FIELDS):
+            usage[place] += scan[place + 2]
+
+    def _position(self, wire_id: str) -> int | None:
+        digits = wire_id[len(self._prefix) :]
+        if not (wire_id.startswith(self._prefix) and digits.isascii() and digits.isdecimal()):
+            return None
+        index = int(digits)
+        members = self._members
+        if isinstance(members, range):
+            position = index - members.start
+            return position if 0 <= position < len(members) else None
+        position = bisect_left(members, index)
+        found = position < len(members) and members[position] == index
+        return position if found else None
+
+    def count_missing(self) -> int:
+        """How many requests have no row yet."""
+        self.account.missing = self._table.unseen()
+        return self.account.missing
+
+    def fill(self, error: ItemError) -> None:
+        """Give every request that has no row this error."""
+        for position in range(self._shard.count):
+            if not self._table.source(position):
+                self._put_local(position, error)
+
+    def blame(self, faults: Sequence[VendorFault]) -> None:
+        """Give the requests that a refused batch names by line (from 1) their own error."""
+        for fault in faults:
+            position = (fault.line or 0) - 1
+            if 0 <= position < self._shard.count and not self._table.source(position):
+                error = ItemError(code=fault.code or "refused", message=fault.message)
+                self._put_local(position, error)
+
+    def ask_again(self) -> None:
+        """Leave every request that has no row to a child shard."""
+        for position in range(self._shard.count):
+            if not self._table.source(position):
+                self._table.put(position, 0, 0, Source.LOCAL, retried=True)
+                self._verdicts[position] = _RETRY
+
+    def _put_local(self, position: int, error: ItemError) -> None:
+        row = dump_local(self._members[position], error)
+        self._verdicts[position] = _verdict(error)
+        self._table.put(position, self._local_end, len(row), Source.LOCAL, retried=False)
+        self._local.append(row)
+        self._local_end += len(row) + 1
+
+    def write(self) -> Account:
+        """Put our own errors and the table on disk; the counts."""
+        account = self.account
+        if self._retries_left:
+            for position, verdict in enumerate(self._verdicts):
+                if verdict == _MAY_RETRY:
+                    self._verdicts[position] = _RETRY
+                    self._table.mark_retried(position)
+        verdicts = self._verdicts
+        account.retry = array(
+            "Q", (self._members[place] for place, verdict in enumerate(verdicts) if verdict == _RETRY)
+        )
+        account.ok = verdicts.count(_ANSWERED)
+        account.failed = verdicts.count(_FAILED) + verdicts.count(_MAY_RETRY)
+        with self._folder.written(self._folder.file(self._shard.name, "local.jsonl")) as file:
+            _write_lines(file, self._local)
+        with self._folder.written(self._folder.file(self._shard.name, "rows")) as file:
+            file.write(self._table.data)
+        return account
+
+
+def _verdict(error: ItemError | None) -> int:
+    if error is None:
+        return _ANSWERED
+    return _MAY_RETRY if error.retryable else _FAILED
+
+
+def _write_lines(file: IO[bytes], lines: Sequence[bytes]) -> None:
+    for line in lines:
+        file.write(line)
+        file.write(b"\n")

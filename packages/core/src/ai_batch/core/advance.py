@@ -1,0 +1,394 @@
+"""One shard, one step: may be repeated after any crash, from whatever state is on record.
+
+Each step writes to the ledger what it is going to rely on before it acts, and what came of it
+afterwards. The engine, a worker, or anything else only calls ``advance`` until it must wait.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ai_batch.core.collect import Collector
+from ai_batch.core.errors import (
+    OutcomeUnknown,
+    ProviderError,
+    ProviderUnavailable,
+    QueueFull,
+    RateLimited,
+    RemoteNotFound,
+    RequestRefused,
+    VendorFault,
+)
+from ai_batch.core.ledger import Ledger
+from ai_batch.core.provider import Provider, RemoteState, RemoteStatus, Submission
+from ai_batch.core.runtime import Runtime
+from ai_batch.core.schedule import backoff, poll_delay, queue_delay
+from ai_batch.core.shardfiles import write_input
+from ai_batch.core.spool import JobFolder
+from ai_batch.core.state import Shard, ShardState, token_for
+from ai_batch.core.submission import submission_of
+
+__all__ = ["Advancer", "Policy"]
+
+logger = logging.getLogger("ai_batch.engine")
+
+LOST_AFTER = 6 * 3600.0
+"""Seconds for which a batch may stay unknown to the vendor before it is given up: reads lag
+behind writes for minutes (anthropics/anthropic-sdk-python#1432)."""
+
+RESERVE_WAIT = 15.0
+"""Seconds until a shard that found the queue full looks again; a batch that ends wakes it."""
+
+MAX_REFUSALS = 5
+"""How often a shard is mended and sent again after the vendor refused it as a whole."""
+
+SPLIT_AFTER = 3
+"""How often a shard waits for the queue while nothing else of ours is in it."""
+
+CANCEL_AGAIN = 60.0
+"""Seconds after which a batch that goes on regardless is cancelled once more."""
+
+MAX_FETCH_FAILURES = 30
+"""How often a refused download is tried (half an hour) before the results are given up."""
+
+MAX_CLEANUP_FAILURES = 4
+
+TRANSIENT = (ProviderUnavailable, RateLimited, QueueFull, OutcomeUnknown, RemoteNotFound)
+"""Errors that are waited out."""
+
+NOT_SENT = (ShardState.PLANNED, ShardState.RESERVED, ShardState.UPLOADED)
+
+UNDER_WAY = (RemoteState.PENDING, RemoteState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How a job is driven. Times are in seconds.
+
+    ``settle_wait`` is how long a create call of unknown outcome is looked for at the vendor
+    before it is taken for not having happened.
+    """
+
+    max_attempts: int = 3
+    poll_interval: float | None = None
+    settle_wait: float = 900.0
+    cleanup: bool = True
+
+
+class Advancer:
+    """Takes the shards of one job from step to step."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        folder: JobFolder,
+        provider: Provider,
+        runtime: Runtime,
+        policy: Policy,
+        types: Mapping[str, object] | None = None,
+    ) -> None:
+        """``types`` are the answers' Python types; None where no request has an output type."""
+        self._ledger = ledger
+        self._folder = folder
+        self._provider = provider
+        self._runtime = runtime
+        self._policy = policy
+        self._blocking = runtime.blocking
+        self._collector = Collector(ledger, folder, provider, runtime, policy.max_attempts, types)
+
+    async def advance(
+        self, shard: Shard, *, cancelling: bool, status: RemoteStatus | None = None
+    ) -> Shard:
+        """Take the next step. The shard that comes back is done, or due at its ``next_at``.
+
+        ``status`` is what a poll for many shards has found of this one. Raises ``LeaseLost``
+        when another process has taken over, and the errors that only a person can mend
+        (``AuthenticationFailed``, ``QuotaExhausted``); all others are waited out.
+        """
+        if cancelling and shard.state in NOT_SENT:
+            return await self._collector.give_up(shard)
+        match shard.state:
+            case ShardState.PLANNED:
+                return await self._reserve(shard)
+            case ShardState.RESERVED:
+                return await self._upload(shard, again=True)
+            case ShardState.UPLOADED:
+                return await self._create(shard)
+            case ShardState.INTENT:
+                return await self._settle(shard, cancelling=cancelling)
+            case ShardState.SUBMITTED:
+                return await self._poll(shard, status, cancelling=cancelling)
+            case ShardState.ENDED:
+                return await self._collect(shard, cancelling=cancelling)
+            case _:
+                return await self._clean(shard)
+
+    async def put_off(self, shard: Shard, error: ProviderError) -> Shard:
+        """Let a shard wait after a failure that passes, such as of a poll for many shards."""
+        return await self._wait(shard, error)
+
+    # -- to the provider --------------------------------------------------------------------
+
+    async def _reserve(self, shard: Shard) -> Shard:
+        reserved = await self._blocking(self._ledger.reserve, shard)
+        if reserved is None:
+            wait = RESERVE_WAIT * (0.5 + self._runtime.random())
+            return await self._update(shard, next_at=self._ledger.now() + wait)
+        return await self._upload(reserved, again=False)
+
+    async def _upload(self, shard: Shard, *, again: bool) -> Shard:
+        if again and shard.token not in shard.strays:
+            # An earlier upload may have arrived although nobody knows its id.
+            shard = await self._update(shard, strays=(*shard.strays, shard.token))
+        try:
+            input_id = await self._provider.upload(self._submission(shard))
+        except RequestRefused as error:
+            return await self._collector.refuse(shard, _fault_of(error))
+        except TRANSIENT as error:
+            return await self._wait(shard, error)
+        uploaded = await self._move(shard, ShardState.UPLOADED, input_id=input_id, failures=0)
+        return await self._create(uploaded)
+
+    async def _create(self, shard: Shard) -> Shard:
+        try:
+            mark = await self._provider.mark(self._submission(shard))
+        except TRANSIENT as error:
+            return await self._wait(shard, error)
+        now = self._ledger.now()
+        shard = await self._move(shard, ShardState.INTENT, intent_at=now, high_water=mark)
+        try:
+            remote_id = await self._provider.create(self._submission(shard))
+        except OutcomeUnknown as error:
+            return await self._wait(shard, error)
+        except QueueFull as error:
+            return await self._requeue(shard, error.retry_after)
+        except RequestRefused as error:
+            return await self._collector.refuse(shard, _fault_of(error))
+        except ProviderError as error:
+            return await self._not_created(shard, error)
+        return await self._submitted(shard, remote_id)
+
+    async def _not_created(self, shard: Shard, error: ProviderError) -> Shard:
+        if isinstance(error, RemoteNotFound) and shard.failures >= MAX_REFUSALS:
+            return await self._resubmit(shard)
+        wait = self._backoff(shard, error)
+        changes = {"failures": shard.failures + 1, "next_at": self._ledger.now() + wait}
+        shard = await self._move(shard, ShardState.UPLOADED, **changes)
+        if not error.retryable:
+            raise error
+        return shard
+
+    async def _submitted(self, shard: Shard, remote_id: str, *, adopted: bool = False) -> Shard:
+        now = self._ledger.now()
+        wait = poll_delay(0.0, interval=self._policy.poll_interval)
+        return await self._move(
+            shard,
+            ShardState.SUBMITTED,
+            remote_id=remote_id,
+            adopted=adopted,
+            submitted_at=now,
+            failures=0,
+            next_at=now + wait,
+        )
+
+    # -- a create of unknown outcome --------------------------------------------------------
+
+    async def _settle(self, shard: Shard, *, cancelling: bool) -> Shard:
+        """Look for the batch; create it again only once it certainly can't turn up any more."""
+        waited = self._ledger.now() - (shard.intent_at or 0.0)
+        try:
+            if (found := await self._find(shard)) is not None:
+                return found
+            if waited < self._policy.settle_wait:
+                wait = min(self._backoff(shard, None), self._policy.settle_wait - waited)
+                changes = {"failures": shard.failures + 1, "next_at": self._ledger.now() + wait}
+                return await self._update(shard, **changes)
+            await self._provider.revoke(self._submission(shard))
+            if (found := await self._find(shard)) is not None:
+                return found
+        except TRANSIENT as error:
+            return await self._wait(shard, error)
+        if cancelling:
+            return await self._collector.give_up(shard)
+        logger.warning("%s: its create call never took effect; sending it again", shard.name)
+        return await self._resubmit(shard)
+
+    async def _find(self, shard: Shard) -> Shard | None:
+        rejected = await self._blocking(self._ledger.rejected, shard)
+        submission = submission_of(self._folder, shard, rejected)
+        candidates = await self._provider.find(submission)
+        if not candidates:
+            return None
+        first, *others = candidates
+        for other in others:
+            if other.certain:
+                await self._provider.cancel(other.remote_id)
+        logger.info("%s: found its batch %s at the provider", shard.name, first.remote_id)
+        return await self._submitted(shard, first.remote_id, adopted=not first.certain)
+
+    async def _resubmit(self, shard: Shard, **changes: object) -> Shard:
+        """Back to planned under a new token, with the input encoded anew."""
+        renewed = await self._renewed(shard)
+        fields: dict[str, object] = {**_renewal(shard, renewed), "failures": 0, **changes}
+        fields.setdefault("next_at", self._ledger.now())
+        return await self._move(shard, ShardState.PLANNED, **fields)
+
+    async def _renewed(self, shard: Shard) -> Shard:
+        submission = shard.submission + 1
+        token = token_for(self._ledger.store_id, shard.job_id, shard.name, submission)
+        renewed = shard.evolve(token=token, submission=submission)
+        return await self._blocking(write_input, self._folder, renewed, self._provider)
+
+    async def _requeue(self, shard: Shard, retry_after: float | None) -> Shard:
+        """Wait for room in the provider's queue; alone and refused again, come in two halves."""
+        try:
+            await self._provider.revoke(self._submission(shard))
+        except TRANSIENT as error:
+            return await self._wait(shard, error)
+        wait = max(queue_delay(shard.refusals + 1, self._runtime.random()), retry_after or 0.0)
+        renewed = await self._renewed(shard)
+        changes = _renewal(shard, renewed)
+        shard, alone = await self._blocking(self._ledger.refuse, shard, wait, **changes)
+        logger.warning("%s: no room in the provider's queue, waiting %.0f s", shard.name, wait)
+        if alone and shard.refusals >= SPLIT_AFTER and shard.count > 1:
+            return await self._collector.split(shard)
+        return shard
+
+    # -- at the provider --------------------------------------------------------------------
+
+    async def _poll(
+        self, shard: Shard, status: RemoteStatus | None, *, cancelling: bool
+    ) -> Shard:
+        remote_id = shard.remote_id or ""
+        try:
+            if status is None:
+                status = (await self._provider.poll([remote_id])).get(remote_id)
+            if status is None:
+                return await self._unknown(shard)
+            if cancelling and status.state in UNDER_WAY:
+                shard = await self._cancel(shard, remote_id)
+        except TRANSIENT as error:
+            return await self._wait(shard, error)
+        match status.state:
+            case RemoteState.ENDED:
+                return await self._ended(shard, status)
+            case RemoteState.QUEUE_FULL:
+                return await self._requeue(shard, None)
+            case RemoteState.INPUT_LOST if shard.refusals < MAX_REFUSALS:
+                return await self._resubmit(shard, refusals=shard.refusals + 1)
+            case RemoteState.REFUSED | RemoteState.INPUT_LOST:
+                return await self._collector.refuse(shard, status.faults)
+            case _:
+                return await self._under_way(shard, status)
+
+    async def _unknown(self, shard: Shard) -> Shard:
+        age = self._ledger.now() - (shard.submitted_at or 0.0)
+        if age > LOST_AFTER:
+            message = f"the provider has not known batch {shard.remote_id} for {age / 3600:.0f} h"
+            return await self._collector.refuse(shard, [VendorFault(message, code="batch_lost")])
+        return await self._wait(shard, None)
+
+    async def _cancel(self, shard: Shard, remote_id: str) -> Shard:
+        now = self._ledger.now()
+        if shard.cancel_at is not None and now - shard.cancel_at < CANCEL_AGAIN:
+            return shard
+        # On record first: a crash in between only repeats the call.
+        shard = await self._update(shard, cancel_at=now)
+        await self._provider.cancel(remote_id)
+        return shard
+
+    async def _under_way(self, shard: Shard, status: RemoteStatus) -> Shard:
+        now = self._ledger.now()
+        done = status.completed + status.failed
+        age = now - (shard.submitted_at or now)
+        wait = poll_delay(age, done, status.total, interval=self._policy.poll_interval)
+        return await self._update(
+            shard,
+            live_completed=max(status.completed, shard.live_completed),
+            live_failed=max(status.failed, shard.live_failed),
+            failures=0,
+            next_at=now + wait,
+        )
+
+    async def _ended(self, shard: Shard, status: RemoteStatus) -> Shard:
+        now = self._ledger.now()
+        return await self._move(
+            shard,
+            ShardState.ENDED,
+            ended_at=now,
+            next_at=now,
+            failures=0,
+            live_completed=min(status.completed, shard.count),
+            live_failed=min(status.failed, shard.count),
+            cut=status.cut,
+            rows_expected=status.rows,
+            details=status.details,
+        )
+
+    # -- from the provider ------------------------------------------------------------------
+
+    async def _collect(self, shard: Shard, *, cancelling: bool) -> Shard:
+        try:
+            return await self._collector.collect(shard, cancelling=cancelling)
+        except TRANSIENT as error:
+            return await self._wait(shard, error)
+        except RequestRefused as error:
+            if shard.failures < MAX_FETCH_FAILURES:
+                return await self._wait(shard, error)
+            return await self._collector.lose(shard, error)
+
+    async def _clean(self, shard: Shard) -> Shard:
+        loose = shard.input_id or shard.strays or any(shard.details.values())
+        if self._policy.cleanup and loose:
+            try:
+                await self._provider.cleanup(self._submission(shard))
+            except (*TRANSIENT, RequestRefused) as error:
+                if shard.failures < MAX_CLEANUP_FAILURES:
+                    return await self._wait(shard, error)
+                logger.warning("%s: files stay at the provider: %s", shard.name, error)
+        self._folder.file(shard.name, "input.jsonl").unlink(missing_ok=True)
+        self._folder.sweep(shard.name)
+        return await self._update(shard, cleaned=True)
+
+    # -- small things -----------------------------------------------------------------------
+
+    def _submission(self, shard: Shard) -> Submission:
+        return submission_of(self._folder, shard)
+
+    def _backoff(self, shard: Shard, error: ProviderError | None) -> float:
+        retry_after = None if error is None else error.retry_after
+        return backoff(shard.failures + 1, self._runtime.random(), retry_after=retry_after)
+
+    async def _wait(self, shard: Shard, error: ProviderError | None) -> Shard:
+        wait = self._backoff(shard, error)
+        logger.info("%s (%s): %s; again in %.1f s", shard.name, shard.state, error, wait)
+        changes = {"failures": shard.failures + 1, "next_at": self._ledger.now() + wait}
+        return await self._update(shard, **changes)
+
+    async def _update(self, shard: Shard, **changes: object) -> Shard:
+        return await self._blocking(self._ledger.update, shard, **changes)
+
+    async def _move(self, shard: Shard, to: ShardState, **changes: object) -> Shard:
+        return await self._blocking(self._ledger.move, shard, to, **changes)
+
+
+def _fault_of(error: ProviderError) -> list[VendorFault]:
+    return [*error.faults] or [VendorFault(error.message, code=error.code)]
+
+
+def _renewal(shard: Shard, renewed: Shard) -> dict[str, object]:
+    """What changes when a shard gets a new token and goes back to the start."""
+    return {
+        "token": renewed.token,
+        "submission": renewed.submission,
+        "bytes": renewed.bytes,
+        "strays": (*shard.strays, shard.token) if shard.token not in shard.strays else shard.strays,
+        "input_id": None,
+        "remote_id": None,
+        "adopted": False,
+        "intent_at": None,
+        "live_completed": 0,
+        "live_failed": 0,
+    }

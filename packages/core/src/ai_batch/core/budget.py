@@ -1,0 +1,67 @@
+"""How much of an account stands in the vendor's queue, as statements within a transaction.
+
+The row of an account is shared by every job, process and machine on the ledger, so that the
+vendor's limits hold globally.
+"""
+
+from __future__ import annotations
+
+from ai_batch.core.database import Transaction
+from ai_batch.core.state import HOLDS_BUDGET, Shard, ShardState
+
+__all__ = ["ensure_budget", "has_room", "move_budget"]
+
+
+def ensure_budget(tx: Transaction, account: str) -> None:
+    """Make the account's row where there is none."""
+    tx.execute("INSERT INTO budget (account) VALUES (?) ON CONFLICT DO NOTHING", (account,))
+
+
+def has_room(tx: Transaction, shard: Shard, now: float) -> bool:
+    """Whether the shard may go into its account's queue now.
+
+    A shard that is larger than every limit is let in alone: only the vendor can say whether it
+    really is too large.
+    """
+    ensure_budget(tx, shard.account)
+    row = tx.execute(
+        "SELECT max_batches, max_tokens, learned_tokens, blocked_until, used_batches, used_tokens"
+        " FROM budget WHERE account = ?",
+        (shard.account,),
+    )[0]
+    max_batches, max_tokens, learned, blocked_until, batches, tokens = row
+    if now < blocked_until:
+        return False
+    if batches == 0:
+        return True
+    if max_batches is not None and batches >= max_batches:
+        return False
+    limits = [limit for limit in (max_tokens, learned) if limit is not None]
+    return all(tokens + shard.tokens <= limit for limit in limits)
+
+
+def move_budget(tx: Transaction, shard: Shard, to: ShardState, now: float) -> None:
+    """Take or give back the room of a shard that changes its state.
+
+    Room that becomes free lifts what was learned from refusals, and wakes the shards that wait.
+    """
+    held, holds = shard.state in HOLDS_BUDGET, to in HOLDS_BUDGET
+    if held == holds:
+        return
+    sign = 1 if holds else -1
+    ensure_budget(tx, shard.account)
+    tx.execute(
+        "UPDATE budget SET used_batches = used_batches + ?, used_tokens = used_tokens + ?"
+        " WHERE account = ?",
+        (sign, sign * shard.tokens, shard.account),
+    )
+    if to in (ShardState.ENDED, ShardState.FAILED):
+        tx.execute(
+            "UPDATE budget SET learned_tokens = NULL, blocked_until = 0 WHERE account = ?",
+            (shard.account,),
+        )
+        tx.execute(
+            "UPDATE shard SET next_at = ? WHERE account = ? AND state = 'planned'"
+            " AND cleaned = 0 AND next_at > ?",
+            (now, shard.account, now),
+        )

@@ -1,0 +1,310 @@
+"""From a batch that ended to results on disk, with nothing unaccounted for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ai_batch.core.accounting import Account, Accountant
+from ai_batch.core.errors import ProviderError, VendorFault
+from ai_batch.core.ledger import Ledger
+from ai_batch.core.provider import Provider, Submission
+from ai_batch.core.requestlog import RequestLog
+from ai_batch.core.results import ChatResponse, ItemError, Usage
+from ai_batch.core.rows import Source
+from ai_batch.core.runtime import Runtime
+from ai_batch.core.schedule import backoff
+from ai_batch.core.shardfiles import halves, write_child
+from ai_batch.core.spool import JobFolder, members_of
+from ai_batch.core.state import Shard, ShardState
+from ai_batch.core.structured import parse_answer
+from ai_batch.core.submission import submission_of
+
+__all__ = ["Collector"]
+
+logger = logging.getLogger("ai_batch.engine")
+
+DOWNLOADS = 4
+"""How often rows are downloaded while some are missing or can't be read: a connection that is
+cut can end without any error where no length was announced."""
+
+MAX_MENDED = 5
+"""How often the rest of a batch is sent again after the vendor refused it for single lines."""
+
+MISSING = {
+    None: ItemError(
+        code="missing_row", message="the provider gave no row for this request", retryable=True
+    ),
+    "expired": ItemError(
+        code="batch_expired",
+        message="the batch expired before this request was executed",
+        retryable=True,
+    ),
+    "cancelled": ItemError(
+        code="batch_cancelled", message="the batch was cancelled before this request was executed"
+    ),
+}
+
+CANCELLED = ItemError(
+    code="cancelled", message="the job was cancelled before this request was sent"
+)
+
+
+class Collector:
+    """Ends shards: with the provider's rows, or with errors of our own where there are none."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        folder: JobFolder,
+        provider: Provider,
+        runtime: Runtime,
+        max_attempts: int,
+        types: Mapping[str, object] | None,
+    ) -> None:
+        """``types`` are the answers' Python types; None where no request has an output type."""
+        self._ledger = ledger
+        self._folder = folder
+        self._provider = provider
+        self._runtime = runtime
+        self._blocking = runtime.blocking
+        self._max_attempts = max_attempts
+        self._types = types
+
+    async def collect(self, shard: Shard, *, cancelling: bool) -> Shard:
+        """Download, account for every request, and leave to a child what is to be asked again.
+
+        Raises ``ProviderError`` while the rows can't be had; nothing has changed then.
+        """
+        for download in range(1, DOWNLOADS + 1):
+            await self._download(shard)
+            accountant = await self._blocking(self._read, shard, cancelling)
+            if not _damaged(shard, accountant.account) or download == DOWNLOADS:
+                break
+            logger.warning("%s: %s; downloading again", shard.name, _damage(accountant.account))
+            await self._runtime.sleep(backoff(download, self._runtime.random(), cap=10.0))
+        if shard.adopted and accountant.account.missing == shard.count:
+            return await self._reject(shard)
+        return await self._blocking(self._finish, shard, accountant)
+
+    async def _download(self, shard: Shard) -> None:
+        files = [self._folder.file(shard.name, source.kind) for source in (Source.OUTPUT, Source.ERRORS)]
+        asides = [self._folder.aside(file) for file in files]
+        try:
+            await self._provider.fetch(submission_of(self._folder, shard), *asides)
+            await self._blocking(self._publish, asides, files)
+        finally:
+            for aside in asides:
+                aside.unlink(missing_ok=True)
+
+    def _publish(self, asides: Sequence[Path], files: Sequence[Path]) -> None:
+        for aside, file in zip(asides, files, strict=True):
+            if aside.exists():
+                self._folder.sync(aside)
+                self._folder.publish(aside, file)
+            else:
+                file.unlink(missing_ok=True)
+
+    def _read(self, shard: Shard, cancelling: bool) -> Accountant:  # noqa: FBT001
+        accountant = Accountant(
+            self._folder,
+            shard,
+            self._provider,
+            retries_left=shard.attempt < self._max_attempts and not cancelling,
+            check=None if self._types is None else self._checker(shard),
+        )
+        for source in (Source.OUTPUT, Source.ERRORS):
+            accountant.read(source)
+        accountant.count_missing()
+        return accountant
+
+    def _checker(self, shard: Shard):  # noqa: ANN202
+        def check(row: bytes, index: int) -> ItemError | None:
+            answer = self._provider.decode(row, shard.route)[1]
+            if not isinstance(answer, ChatResponse):
+                return None
+            with RequestLog(self._folder) as log:
+                parsed = parse_answer(answer, log.request(index), self._types or {})
+            return parsed if isinstance(parsed, ItemError) else None
+
+        return check
+
+    async def _reject(self, shard: Shard) -> Shard:
+        """The batch was adopted on suspicion and is another program's: look on."""
+        await self._blocking(self._ledger.reject, shard, shard.remote_id or "")
+        now = self._ledger.now()
+        changes = {"remote_id": None, "adopted": False, "next_at": now, "details": {}}
+        return await self._blocking(self._ledger.move, shard, ShardState.INTENT, **changes)
+
+    def _finish(self, shard: Shard, accountant: Accountant) -> Shard:
+        if accountant.account.missing:
+            accountant.fill(MISSING.get(shard.cut, MISSING[None]))
+        return self._end(shard, accountant, ShardState.COLLECTED, attempt=shard.attempt + 1)
+
+    def _end(
+        self,
+        shard: Shard,
+        accountant: Accountant,
+        to: ShardState,
+        *,
+        faults: Sequence[VendorFault] = (),
+        **child_changes: int,
+    ) -> Shard:
+        account = accountant.write()
+        children = self._children(shard, account, child_changes) if account.retry else []
+        usage = tuple(account.usage)
+        return self._ledger.move(
+            shard,
+            to,
+            children=children,
+            ok=account.ok,
+            failed=account.failed,
+            retried=len(account.retry),
+            usage=usage,
+            cost=self._cost(shard, usage),
+            faults=tuple(faults),
+            failures=0,
+            next_at=self._ledger.now(),
+        )
+
+    def _cost(self, shard: Shard, usage: Sequence[int]) -> float | None:
+        fields = dict(zip(Usage.model_fields, usage, strict=True))
+        return self._provider.cost(shard.route, Usage(**fields), batch=True)
+
+    def _children(
+        self, shard: Shard, account: Account, changes: dict[str, int]
+    ) -> list[Shard]:
+        refusals = changes.get("refusals", 0)
+        suffix = f"-{changes['attempt']}" if not refusals else f"-r{refusals}"
+        child = write_child(
+            self._folder,
+            shard,
+            self._provider,
+            self._ledger.store_id,
+            account.retry,
+            suffix=suffix,
+            next_at=self._ledger.now(),
+            **changes,
+        )
+        return [child]
+
+    # -- without the provider's rows --------------------------------------------------------
+
+    async def refuse(self, shard: Shard, faults: Sequence[VendorFault]) -> Shard:
+        """End a shard that the vendor refused as a whole; nothing of it was executed.
+
+        Requests that the vendor names by line get their own error, and the others are sent again
+        without them. Where it names none, the error is everybody's.
+        """
+        return await self._blocking(self._refuse, shard, faults)
+
+    def _refuse(self, shard: Shard, faults: Sequence[VendorFault]) -> Shard:
+        named = self._with_ids(shard, [fault for fault in faults if fault.line])
+        accountant = self._accountant(shard)
+        accountant.blame(named)
+        refusals = 0
+        if named and accountant.count_missing() and shard.refusals < MAX_MENDED:
+            refusals = shard.refusals + 1
+            accountant.ask_again()
+        else:
+            accountant.fill(_refusal(faults))
+        known = [*named, *(fault for fault in faults if not fault.line)]
+        return self._end(
+            shard,
+            accountant,
+            ShardState.FAILED,
+            faults=known,
+            attempt=shard.attempt,
+            refusals=refusals,
+        )
+
+    def _with_ids(self, shard: Shard, faults: Sequence[VendorFault]) -> list[VendorFault]:
+        members = members_of(self._folder, shard)
+        named: list[VendorFault] = []
+        with RequestLog(self._folder) as log:
+            for fault in faults:
+                position = (fault.line or 0) - 1
+                if 0 <= position < len(members):
+                    index = members[position]
+                    place = {"id": log.id(index), "index": index}
+                    named.append(
+                        VendorFault(fault.message, fault.code, fault.param, fault.line, **place)  # type: ignore[arg-type]
+                    )
+        return named
+
+    async def give_up(self, shard: Shard) -> Shard:
+        """End a shard of a cancelled job that was never sent."""
+        return await self._blocking(self._fail_all, shard, CANCELLED)
+
+    async def lose(self, shard: Shard, error: ProviderError) -> Shard:
+        """End a shard whose results the vendor does not hand out any more."""
+        logger.error("%s: the results of batch %s are lost: %s", shard.name, shard.remote_id, error)
+        lost = ItemError(
+            code="results_unavailable",
+            message=f"the provider no longer has the results of this batch: {error}",
+            status=error.status,
+            request_id=error.request_id,
+        )
+        return await self._blocking(self._fail_all, shard, lost, ShardState.COLLECTED)
+
+    def _fail_all(self, shard: Shard, error: ItemError, to: ShardState = ShardState.FAILED) -> Shard:
+        accountant = self._accountant(shard)
+        accountant.fill(error)
+        return self._end(shard, accountant, to)
+
+    async def split(self, shard: Shard) -> Shard:
+        """Leave a shard that is too large for the vendor's queue to two halves of it."""
+        return await self._blocking(self._split, shard)
+
+    def _split(self, shard: Shard) -> Shard:
+        accountant = self._accountant(shard)
+        accountant.ask_again()
+        account = accountant.write()
+        children = [
+            write_child(
+                self._folder,
+                shard,
+                self._provider,
+                self._ledger.store_id,
+                part,
+                suffix=suffix,
+                next_at=shard.next_at,
+            )
+            for part, suffix in zip(halves(account.retry), ("-a", "-b"), strict=True)
+        ]
+        return self._ledger.move(
+            shard,
+            ShardState.FAILED,
+            children=children,
+            retried=shard.count,
+            cost=0.0,
+            next_at=self._ledger.now(),
+        )
+
+    def _accountant(self, shard: Shard) -> Accountant:
+        return Accountant(self._folder, shard, self._provider, retries_left=False)
+
+
+def _damaged(shard: Shard, account: Account) -> bool:
+    if account.unreadable:
+        return True
+    if not account.missing:
+        return False
+    seen = shard.count - account.missing
+    promised = shard.rows_expected
+    return shard.cut is None or (promised is not None and seen < promised)
+
+
+def _damage(account: Account) -> str:
+    return f"{account.missing} rows are missing and {account.unreadable} can't be read"
+
+
+def _refusal(faults: Sequence[VendorFault]) -> ItemError:
+    general = [fault for fault in faults if not fault.line] or list(faults)
+    if not general:
+        return ItemError(code="batch_refused", message="the provider refused the batch")
+    first = general[0]
+    return ItemError(
+        code=first.code or "batch_refused", message=f"the provider refused the batch: {first.message}"
+    )

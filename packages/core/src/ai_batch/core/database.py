@@ -1,0 +1,163 @@
+"""What the ledger needs of a database, and SQLite's way to give it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from ai_batch.core.errors import LedgerError
+
+__all__ = ["Database", "Row", "SQLiteDatabase", "Transaction"]
+
+Row: TypeAlias = tuple[Any, ...]
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afs", "ceph", "lustre", "gpfs", "glusterfs"}
+    | {"fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "beegfs"}
+)
+
+BUSY_SECONDS = 60.0
+"""How long a process waits for another one's transaction."""
+
+
+class Transaction(Protocol):
+    """One open transaction. SQL uses ``?`` for parameters."""
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Run a statement; the rows that it gives."""
+        ...
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement once per row of parameters."""
+        ...
+
+    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement; the number of rows that it changed."""
+        ...
+
+
+class Database(Protocol):
+    """Transactions that are durable when they return, and one clock for all that share them."""
+
+    def transaction(self) -> contextlib.AbstractContextManager[Transaction]:
+        """Commit at the end of the block, roll back on an exception."""
+        ...
+
+    def now(self) -> float:
+        """The database's time in Unix seconds, by which leases are judged."""
+        ...
+
+    def close(self) -> None:
+        """Give up the connection."""
+        ...
+
+
+class _SQLiteTransaction:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        return self._connection.execute(sql, tuple(parameters)).fetchall()
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        self._connection.executemany(sql, rows)
+
+    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        return self._connection.execute(sql, tuple(parameters)).rowcount
+
+
+class SQLiteDatabase:
+    """A SQLite file that several processes of one machine may share.
+
+    The file is made with mode 0600 before SQLite sees it, since SQLite gives its side files the
+    same mode. Raises ``LedgerError`` on network file systems, whose locks SQLite can't trust.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        """``clock`` gives Unix seconds."""
+        self.path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+        _refuse_network(path.parent)
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._choose_journal()
+        except (OSError, sqlite3.Error) as error:
+            raise LedgerError(f"the ledger {path} cannot be opened: {error}") from error
+
+    def _choose_journal(self) -> None:
+        # WAL can lose commits with two connections before 3.51.3 and its back-ports
+        # (sqlite.org/wal.html#walresetbug); TRUNCATE with EXTRA syncs the folder as well.
+        if wal_is_safe(sqlite3.sqlite_version_info):
+            pragmas = ("journal_mode=WAL", "synchronous=FULL")
+        else:
+            pragmas = ("journal_mode=TRUNCATE", "synchronous=EXTRA")
+        for pragma in pragmas:
+            self._connection.execute(f"PRAGMA {pragma}").fetchall()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A write transaction, alone in this process and across processes."""
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield _SQLiteTransaction(self._connection)
+                    self._connection.execute("COMMIT")
+                finally:
+                    # Also after a failed COMMIT (disk full): the transaction is still open then.
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                raise LedgerError(f"the ledger {self.path} failed: {error}") from error
+
+    def now(self) -> float:
+        """Unix seconds: all processes that share a SQLite file share the machine's clock."""
+        return self._clock()
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connection.close()
+
+
+def wal_is_safe(version: tuple[int, ...]) -> bool:
+    """Whether this SQLite has the WAL-reset fix: 3.51.3, or its back-ports 3.44.6 and 3.50.7."""
+    if version[:2] in {(3, 44), (3, 50)}:
+        return version[2] >= {44: 6, 50: 7}[version[1]]
+    return version >= (3, 51, 3)
+
+
+def _refuse_network(folder: Path) -> None:
+    kind = file_system(folder)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise LedgerError(
+            f"{folder} is on a network file system ({kind}), on which SQLite can lose data: set "
+            "AI_BATCH_HOME, or home=, to a local folder, or share a PostgreSQL ledger"
+        )
+
+
+def file_system(folder: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
+    """The type of the file system that holds the folder; None where the system does not tell."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    target = str(folder.resolve())
+    best, kind = "", None
+    for line in lines:
+        fields = line.split(" ")
+        point = fields[1].replace("\\040", " ")
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, fields[2]
+    return kind

@@ -1,0 +1,200 @@
+"""The one loop: claims shards that are due, advances them, and waits for the next."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+
+from ai_batch.core.advance import TRANSIENT, Advancer
+from ai_batch.core.errors import LeaseLost, ProviderError
+from ai_batch.core.ledger import Ledger
+from ai_batch.core.provider import Provider, RemoteStatus
+from ai_batch.core.records import JobRecord
+from ai_batch.core.runtime import Runtime
+from ai_batch.core.state import Shard, ShardState
+
+__all__ = ["Engine"]
+
+logger = logging.getLogger("ai_batch.engine")
+
+LEASE = 120.0
+"""Seconds for which a claimed shard is this process's; renewed while it is worked on."""
+
+LONGEST_SLEEP = 30.0
+"""Seconds after which the ledger is looked at in any case: another process may be at work."""
+
+CLAIMS = 1000
+"""Shards claimed at once."""
+
+PARALLEL = 8
+"""Uploads, creates and downloads at once; polls go together in one call."""
+
+Listener = Callable[[Shard], None]
+"""Told of every shard that has moved."""
+
+
+class Engine:
+    """Drives one job to its end. Any number of engines may drive the same job."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        provider: Provider,
+        runtime: Runtime,
+        advancer: Advancer,
+        job_id: str,
+        listener: Listener,
+    ) -> None:
+        """``launched`` is set once there is nothing left to do but to wait for the provider."""
+        self._ledger = ledger
+        self._provider = provider
+        self._runtime = runtime
+        self._blocking = runtime.blocking
+        self._advancer = advancer
+        self._job_id = job_id
+        self._listener = listener
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._busy: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(PARALLEL)
+        self._wake = asyncio.Event()
+        self._cancelling = False
+        self.launched = asyncio.Event()
+
+    def wake(self) -> None:
+        """Have the ledger looked at now, such as after a cancel."""
+        self._wake.set()
+
+    async def run(self) -> JobRecord:
+        """Work until every request has its result; the job as it ended.
+
+        Raises the errors that only a person can mend; the job stays as it is and can be run
+        again. Cancelling this coroutine leaves nothing running here and all on record.
+        """
+        heartbeat = asyncio.create_task(self._keep_leases())
+        try:
+            while await self._round():
+                pass
+            return await self._blocking(self._finish)
+        finally:
+            heartbeat.cancel()
+            await self._stop()
+            self.launched.set()
+
+    async def _round(self) -> bool:
+        """Start what is due and wait for something to happen; False once all is done."""
+        self._wake.clear()
+        await self._refresh()
+        claimed: list[Shard] = []
+        if len(self._busy) < CLAIMS:
+            claimed = await self._blocking(
+                self._ledger.claim, self._job_id, self._owner, LEASE, CLAIMS
+            )
+        polls = [shard for shard in claimed if shard.state is ShardState.SUBMITTED]
+        if polls:
+            self._start(self._poll(polls))
+        for shard in claimed:
+            if shard.state is not ShardState.SUBMITTED:
+                self._start(self._drive(shard, None))
+        due = await self._blocking(self._ledger.next_due, self._job_id)
+        if due is None and not self._busy:
+            return False
+        if not self._busy:
+            self.launched.set()
+        await self._wait(due)
+        return True
+
+    async def _refresh(self) -> None:
+        job = await self._blocking(self._ledger.job, self._job_id)
+        late = job.deadline_at is not None and self._ledger.now() >= job.deadline_at
+        if late and job.state == "running":
+            logger.warning("job %s has reached its deadline; cancelling what is left", job.id)
+            job = await self._blocking(self._ledger.cancel_job, self._job_id)
+        self._cancelling = job.state == "cancelling"
+
+    def _start(self, work: Coroutine[object, object, None]) -> None:
+        self._busy.add(asyncio.create_task(work))
+
+    async def _wait(self, due: float | None) -> None:
+        delay = LONGEST_SLEEP if due is None else due - self._ledger.now()
+        delay = min(max(delay, 0.0), LONGEST_SLEEP)
+        sleep = asyncio.ensure_future(self._runtime.sleep(delay))
+        wake = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait({sleep, wake, *self._busy}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            wake.cancel()
+        self._reap()
+
+    def _reap(self) -> None:
+        finished = {task for task in self._busy if task.done()}
+        self._busy -= finished
+        for task in finished:
+            task.result()
+
+    async def _stop(self) -> None:
+        for task in self._busy:
+            task.cancel()
+        await asyncio.gather(*self._busy, return_exceptions=True)
+        self._busy.clear()
+
+    # -- one shard --------------------------------------------------------------------------
+
+    async def _poll(self, shards: Sequence[Shard]) -> None:
+        """Ask for all of them in one call, then go on with each."""
+        try:
+            statuses = await self._provider.poll([shard.remote_id or "" for shard in shards])
+        except TRANSIENT as error:
+            await self._put_off(shards, error)
+            return
+        except BaseException:
+            for shard in shards:
+                self._ledger.release(shard)
+            raise
+        await asyncio.gather(
+            *(self._drive(shard, statuses.get(shard.remote_id or "")) for shard in shards)
+        )
+
+    async def _put_off(self, shards: Sequence[Shard], error: ProviderError) -> None:
+        for shard in shards:
+            try:
+                await self._advancer.put_off(shard, error)
+            except LeaseLost:
+                continue
+            self._ledger.release(shard)
+
+    async def _drive(self, shard: Shard, status: RemoteStatus | None) -> None:
+        """Advance one shard until it has to wait."""
+        try:
+            while True:
+                shard = await self._step(shard, status)
+                status = None
+                self._listener(shard)
+                if shard.done or shard.next_at > self._ledger.now():
+                    break
+        except LeaseLost as lost:
+            logger.warning("%s", lost)
+        finally:
+            self._ledger.release(shard)
+
+    async def _step(self, shard: Shard, status: RemoteStatus | None) -> Shard:
+        if shard.state is ShardState.SUBMITTED:
+            return await self._advancer.advance(shard, cancelling=self._cancelling, status=status)
+        async with self._slots:
+            return await self._advancer.advance(shard, cancelling=self._cancelling)
+
+    async def _keep_leases(self) -> None:
+        while True:
+            await self._runtime.sleep(LEASE / 4)
+            await self._blocking(self._ledger.renew, self._job_id, self._owner, LEASE)
+
+    def _finish(self) -> JobRecord:
+        job = self._ledger.job(self._job_id)
+        if job.finished_at is not None:
+            return job
+        state = "cancelled" if job.state == "cancelling" else "completed"
+        return self._ledger.change_job(job.id, state=state, finished_at=self._ledger.now())

@@ -1,0 +1,349 @@
+"""The ledger: what has been done and what is meant to be done next, durable at every step.
+
+Every change of a shard is one transaction, is written into the event log, and is refused unless
+the writer still holds the lease (owner and fence): a process that was only paused can't undo
+what its successor did. An account's budget moves in the same transaction as the shard.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ai_batch.core.budget import ensure_budget, has_room, move_budget
+from ai_batch.core.database import Database, Transaction
+from ai_batch.core.errors import LeaseLost, LedgerError
+from ai_batch.core.migrations import migrate
+from ai_batch.core.records import (
+    JOB_COLUMNS,
+    SHARD_COLUMNS,
+    JobRecord,
+    Totals,
+    column,
+    job_row,
+    read_job,
+    read_shard,
+    shard_row,
+)
+from ai_batch.core.state import MOVES, Shard, ShardState
+
+__all__ = ["Ledger"]
+
+_JOBS = f"SELECT {', '.join(JOB_COLUMNS)} FROM job"  # noqa: S608 - our own column names
+_SHARDS = f"SELECT {', '.join(SHARD_COLUMNS)} FROM shard"  # noqa: S608
+
+_TOTALS = """SELECT COUNT(*),
+    COALESCE(SUM(CASE WHEN state IN ('collected', 'failed') THEN 1 ELSE 0 END), 0),
+    COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0),
+    COALESCE(SUM(1 - cleaned), 0),
+    COALESCE(SUM(ok), 0), COALESCE(SUM(failed), 0),
+    COALESCE(SUM(CASE WHEN state IN ('submitted', 'ended') THEN count ELSE 0 END), 0),
+    COALESCE(SUM(CASE WHEN state IN ('submitted', 'ended')
+        THEN live_completed + live_failed ELSE 0 END), 0),
+    SUM(CASE WHEN cost IS NULL AND ok > 0 THEN 1 ELSE 0 END), SUM(cost)
+    FROM shard WHERE job_id = ?"""
+
+
+class Ledger:
+    """Named operations on jobs, shards and budgets; each is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        """Brings the tables up to date. Raises ``LedgerError`` where that can't be done."""
+        self._database = database
+        self.store_id = migrate(database, lambda: secrets.token_hex(8))
+
+    def now(self) -> float:
+        """The ledger's time, by which leases and waits are judged."""
+        return self._database.now()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    # -- jobs -------------------------------------------------------------------------------
+
+    def add_job(self, job: JobRecord, shards: Iterable[Shard]) -> JobRecord:
+        """Record a planned job. Where another process was first with it, that one's is given."""
+        with self._database.transaction() as tx:
+            found = _find_job(tx, job.fingerprint, delivered=False)
+            if found is not None:
+                return found
+            tx.execute(_insert("job", JOB_COLUMNS), job_row(job))
+            tx.execute_many(
+                _insert("shard", SHARD_COLUMNS), [shard_row(shard) for shard in shards]
+            )
+            self._log(tx, job.id, None, None, None, "planned", {"total": job.total})
+        return job
+
+    def find_job(self, fingerprint: str, *, delivered: bool = False) -> JobRecord | None:
+        """The newest job of this fingerprint; delivered ones only where asked for."""
+        with self._database.transaction() as tx:
+            return _find_job(tx, fingerprint, delivered=delivered)
+
+    def job(self, job_id: str) -> JobRecord:
+        """One job. Raises ``LedgerError`` when there is none of this id."""
+        with self._database.transaction() as tx:
+            return _job(tx, job_id)
+
+    def jobs(self) -> list[JobRecord]:
+        """All jobs, the newest first."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(f"{_JOBS} ORDER BY created_at DESC, id DESC")
+        return [read_job(row) for row in rows]
+
+    def change_job(self, job_id: str, **changes: str | float | None) -> JobRecord:
+        """Set columns of a job."""
+        with self._database.transaction() as tx:
+            sets = ", ".join(f"{name} = ?" for name in changes)
+            sql = f"UPDATE job SET {sets} WHERE id = ?"  # noqa: S608 - our own column names
+            tx.execute(sql, (*changes.values(), job_id))
+            self._log(tx, job_id, None, None, None, None, changes)
+            return _job(tx, job_id)
+
+    def cancel_job(self, job_id: str) -> JobRecord:
+        """Mark a running job as cancelling and make all of its open shards due at once."""
+        with self._database.transaction() as tx:
+            job = _job(tx, job_id)
+            if job.state == "running":
+                tx.execute("UPDATE job SET state = 'cancelling' WHERE id = ?", (job_id,))
+                tx.execute("UPDATE shard SET next_at = 0 WHERE job_id = ? AND cleaned = 0", (job_id,))
+                self._log(tx, job_id, None, None, "running", "cancelling", {})
+            return _job(tx, job_id)
+
+    def totals(self, job_id: str) -> Totals:
+        """The job's counts, tokens and cost; the cost is None where a price is not known."""
+        with self._database.transaction() as tx:
+            row = tx.execute(_TOTALS, (job_id,))[0]
+            usages = tx.execute("SELECT usage FROM shard WHERE job_id = ? AND ok > 0", (job_id,))
+        sums = [0, 0, 0, 0, 0]
+        for (text,) in usages:
+            sums = [total + part for total, part in zip(sums, json.loads(text), strict=True)]
+        names = ("batches", "batches_done", "batches_refused", "open")
+        counts = ("completed", "failed", "in_flight", "done_remotely")
+        values = {name: int(value) for name, value in zip(names + counts, row, strict=False)}
+        unpriced, cost = row[8], row[9]
+        known = None if unpriced else float(cost or 0.0)
+        return Totals(**values, usage=tuple(sums), cost=known)  # type: ignore[arg-type]
+
+    # -- shards -----------------------------------------------------------------------------
+
+    def shards(self, job_id: str) -> list[Shard]:
+        """All shards of a job, in the order of their numbers: children after their parents."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(f"{_SHARDS} WHERE job_id = ? ORDER BY seq", (job_id,))
+        return [read_shard(row) for row in rows]
+
+    def claim(self, job_id: str, owner: str, lease: float, limit: int) -> list[Shard]:
+        """Lease up to ``limit`` due shards for ``lease`` seconds, those due longest first."""
+        with self._database.transaction() as tx:
+            now = self.now()
+            rows = tx.execute(
+                f"{_SHARDS} WHERE job_id = ? AND cleaned = 0 AND next_at <= ?"
+                " AND lease_until <= ? ORDER BY next_at, seq LIMIT ?",
+                (job_id, now, now, limit),
+            )
+            claimed = [
+                shard.evolve(owner=owner, lease_until=now + lease, fence=shard.fence + 1)
+                for shard in map(read_shard, rows)
+            ]
+            for shard in claimed:
+                _set(tx, shard, owner=owner, lease_until=shard.lease_until, fence=shard.fence)
+        return claimed
+
+    def renew(self, job_id: str, owner: str, lease: float) -> None:
+        """Lengthen all leases that the owner still holds, to ``lease`` seconds from now."""
+        with self._database.transaction() as tx:
+            now = self.now()
+            tx.execute(
+                "UPDATE shard SET lease_until = ? WHERE job_id = ? AND owner = ?"
+                " AND lease_until > ?",
+                (now + lease, job_id, owner, now),
+            )
+
+    def release(self, shard: Shard) -> None:
+        """Give a lease back; whoever comes next may claim the shard once it is due."""
+        with self._database.transaction() as tx:
+            tx.execute(
+                "UPDATE shard SET owner = NULL, lease_until = 0"
+                " WHERE job_id = ? AND seq = ? AND owner = ? AND fence = ?",
+                (shard.job_id, shard.seq, shard.owner, shard.fence),
+            )
+
+    def next_due(self, job_id: str) -> float | None:
+        """When the next shard can be claimed; None when all is done."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT MIN(CASE WHEN lease_until > next_at THEN lease_until ELSE next_at END)"
+                " FROM shard WHERE job_id = ? AND cleaned = 0",
+                (job_id,),
+            )
+        return None if rows[0][0] is None else float(rows[0][0])
+
+    def update(self, shard: Shard, **changes: Any) -> Shard:  # noqa: ANN401
+        """Change fields of a leased shard, its state apart."""
+        with self._database.transaction() as tx:
+            _fenced(tx, shard, changes)
+        return shard.evolve(**changes)
+
+    def move(
+        self, shard: Shard, to: ShardState, *, children: Sequence[Shard] = (), **changes: Any  # noqa: ANN401
+    ) -> Shard:
+        """Take a leased shard to another state; its budget and its children move along.
+
+        Raises ``LeaseLost`` when another process has taken over, and ``LedgerError`` for a move
+        that is not allowed.
+        """
+        with self._database.transaction() as tx:
+            return self._move(tx, shard, to, children, changes)
+
+    def reserve(self, shard: Shard) -> Shard | None:
+        """Take room in the account's queue for a planned shard; None when there is none now."""
+        with self._database.transaction() as tx:
+            if not has_room(tx, shard, self.now()):
+                return None
+            return self._move(tx, shard, ShardState.RESERVED, (), {"failures": 0})
+
+    def _move(
+        self,
+        tx: Transaction,
+        shard: Shard,
+        to: ShardState,
+        children: Sequence[Shard],
+        changes: dict[str, Any],
+    ) -> Shard:
+        if to not in MOVES[shard.state]:
+            raise LedgerError(f"shard {shard.name}: {shard.state} -> {to} is not allowed")
+        _fenced(tx, shard, {"state": to, **changes})
+        move_budget(tx, shard, to, self.now())
+        moved = shard.evolve(state=to, **changes)
+        for child in children:
+            seq = tx.execute("SELECT MAX(seq) + 1 FROM shard WHERE job_id = ?", (shard.job_id,))
+            tx.execute(_insert("shard", SHARD_COLUMNS), shard_row(child.evolve(seq=seq[0][0])))
+        detail = {key: changes[key] for key in ("remote_id", "input_id", "token") if key in changes}
+        self._log(tx, shard.job_id, shard.seq, shard.fence, shard.state, to, detail)
+        return moved
+
+    # -- budgets ----------------------------------------------------------------------------
+
+    def limit_account(
+        self, account: str, max_batches: int | None, max_tokens: int | None
+    ) -> None:
+        """Set how many batches and tokens of an account may stand in the queue at once."""
+        with self._database.transaction() as tx:
+            ensure_budget(tx, account)
+            tx.execute(
+                "UPDATE budget SET max_batches = ?, max_tokens = ? WHERE account = ?",
+                (max_batches, max_tokens, account),
+            )
+
+    def refuse(self, shard: Shard, wait: float, **changes: Any) -> tuple[Shard, bool]:  # noqa: ANN401
+        """Put a shard back that the vendor's queue had no room for, and learn from it.
+
+        Whatever else of the account is in the queue is taken for all that fits, until some of
+        it ends. The second value tells whether nothing else of ours is in the queue.
+        """
+        with self._database.transaction() as tx:
+            until = self.now() + wait
+            changes = {"next_at": until, "refusals": shard.refusals + 1, **changes}
+            moved = self._move(tx, shard, ShardState.PLANNED, (), changes)
+            batches, tokens = tx.execute(
+                "SELECT used_batches, used_tokens FROM budget WHERE account = ?", (shard.account,)
+            )[0]
+            tx.execute(
+                "UPDATE budget SET blocked_until = ?, learned_tokens = ? WHERE account = ?",
+                (until, tokens if batches else None, shard.account),
+            )
+        return moved, batches == 0
+
+    # -- batches that are not ours ----------------------------------------------------------
+
+    def reject(self, shard: Shard, remote_id: str) -> None:
+        """Remember that a batch was looked at and holds none of this shard's requests."""
+        with self._database.transaction() as tx:
+            key = (shard.account, remote_id, shard.job_id, shard.seq)
+            tx.execute(
+                "DELETE FROM rejected WHERE account = ? AND remote_id = ? AND job_id = ?"
+                " AND seq = ?",
+                key,
+            )
+            tx.execute("INSERT INTO rejected VALUES (?, ?, ?, ?)", key)
+
+    def rejected(self, shard: Shard) -> frozenset[str]:
+        """Batches of the account that can't be this shard's: rejected, or another shard's."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT remote_id FROM rejected WHERE account = ? AND job_id = ? AND seq = ?"
+                " UNION SELECT remote_id FROM shard WHERE account = ? AND remote_id IS NOT NULL",
+                (shard.account, shard.job_id, shard.seq, shard.account),
+            )
+        return frozenset(row[0] for row in rows)
+
+    # -- the event log ----------------------------------------------------------------------
+
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        """What happened to a job and its shards, in order."""
+        names = ("at", "seq", "fence", "from_state", "to_state", "detail")
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                f"SELECT {', '.join(names)} FROM event WHERE job_id = ? ORDER BY at",  # noqa: S608
+                (job_id,),
+            )
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def _log(
+        self,
+        tx: Transaction,
+        job_id: str,
+        seq: int | None,
+        fence: int | None,
+        from_state: str | None,
+        to_state: str | None,
+        detail: dict[str, Any],
+    ) -> None:
+        tx.execute(
+            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (self.now(), job_id, seq, fence, from_state, to_state, json.dumps(detail)),
+        )
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
+
+
+def _find_job(tx: Transaction, fingerprint: str, *, delivered: bool) -> JobRecord | None:
+    condition = "" if delivered else " AND delivered_at IS NULL"
+    rows = tx.execute(
+        f"{_JOBS} WHERE fingerprint = ? AND state NOT IN ('cancelling', 'cancelled'){condition}"
+        " ORDER BY created_at DESC, id DESC LIMIT 1",
+        (fingerprint,),
+    )
+    return read_job(rows[0]) if rows else None
+
+
+def _job(tx: Transaction, job_id: str) -> JobRecord:
+    rows = tx.execute(f"{_JOBS} WHERE id = ?", (job_id,))
+    if not rows:
+        raise LedgerError(f"no job {job_id!r} in this ledger: jobs() lists those there are")
+    return read_job(rows[0])
+
+
+def _set(tx: Transaction, shard: Shard, **changes: Any) -> None:  # noqa: ANN401
+    sets = ", ".join(f"{name} = ?" for name in changes)
+    values = [column(name, value) for name, value in changes.items()]
+    sql = f"UPDATE shard SET {sets} WHERE job_id = ? AND seq = ?"  # noqa: S608
+    tx.execute(sql, (*values, shard.job_id, shard.seq))
+
+
+def _fenced(tx: Transaction, shard: Shard, changes: dict[str, Any]) -> None:
+    sets = ", ".join(f"{name} = ?" for name in changes)
+    values = [column(name, value) for name, value in changes.items()]
+    changed = tx.change(
+        f"UPDATE shard SET {sets}"  # noqa: S608 - our own column names
+        " WHERE job_id = ? AND seq = ? AND owner = ? AND fence = ? AND state = ?",
+        (*values, shard.job_id, shard.seq, shard.owner, shard.fence, shard.state.value),
+    )
+    if changed != 1:
+        raise LeaseLost(f"shard {shard.name} of job {shard.job_id} was taken over by another process")

@@ -1,0 +1,269 @@
+"""Plans a job: reads the requests once, checks all of them, and writes the shards' inputs.
+
+Nothing is sent, and nothing gets into the ledger, before the last request has been checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import IO
+
+import msgspec
+
+from ai_batch.core.checks import check_request
+from ai_batch.core.duplicates import IdIndex
+from ai_batch.core.errors import MAX_PROBLEMS, Problem, UsageError
+from ai_batch.core.intake import load_media, read_request
+from ai_batch.core.plan import Draft, ShardCutter
+from ai_batch.core.provider import Limits, Provider, Route
+from ai_batch.core.requestlog import RequestLog, RequestWriter, dump_request
+from ai_batch.core.requests import (
+    ChatRequest,
+    EmbeddingRequest,
+    OutputSchema,
+    Request,
+    output_schema,
+)
+from ai_batch.core.spool import JobFolder, open_private, sync, write_members
+from ai_batch.core.state import Shard, ShardState, token_for
+from ai_batch.core.tokens import estimate_tokens
+
+__all__ = ["Plan", "Planner", "RouteTotals", "wire_id"]
+
+
+def wire_id(token: str, index: int) -> str:
+    """The id under which a request travels: short, in every vendor's charset, and ours."""
+    return f"{token}-{index}"
+
+
+@dataclass(slots=True)
+class RouteTotals:
+    """What a plan holds on one route; tokens are estimated, output tokens where asked for."""
+
+    requests: int = 0
+    batches: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """A planned job: its fingerprint, its shards, and the Python types of its answers by key."""
+
+    total: int
+    fingerprint: str
+    drafts: list[Draft]
+    routes: dict[Route, RouteTotals]
+    types: dict[str, object] = field(default_factory=dict)
+    structured: bool = False
+
+
+class Planner:
+    """Takes requests one after the other; ``finish`` gives the plan or raises ``UsageError``."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        folder: JobFolder,
+        *,
+        store_id: str,
+        job_id: str,
+        max_tokens: int | None = None,
+        salt: str = "",
+    ) -> None:
+        """``max_tokens`` lowers the vendor's limit of tokens in one batch; ``salt`` sets a job apart
+        from others of the same requests."""
+        self._provider = provider
+        self._folder = folder
+        self._names = (store_id, job_id)
+        self._max_tokens = max_tokens
+        self._cutter = ShardCutter(self._limits)
+        self._ids = IdIndex(folder.path)
+        self._log = RequestWriter(folder)
+        self._inputs: dict[Route, tuple[str, IO[bytes]]] = {}
+        self._digest = _fingerprint_of(provider, salt)
+        self._drafts: list[Draft] = []
+        self._routes: dict[Route, RouteTotals] = {}
+        self._types: dict[str, object] = {}
+        self._structured = False
+        self._problems: list[Problem] = []
+        self._faults = 0
+        self._index = 0
+
+    def _limits(self, route: Route) -> Limits:
+        limits = self._provider.limits(route)
+        caps = [cap for cap in (limits.max_tokens, self._max_tokens) if cap is not None]
+        return replace(limits, max_tokens=min(caps) if caps else None)
+
+    def add(self, item: object) -> None:
+        """Take the next item of the input."""
+        index = self._index
+        self._index += 1
+        read = read_request(item, index)
+        if isinstance(read, list):
+            self._report(read, read[0].id or "", index)
+            return
+        request = read if read.id else read.model_copy(update={"id": f"req_{index}"})
+        identity = request.id or ""
+        self._ids.add(identity)
+        loaded = load_media(request)
+        if isinstance(loaded, Problem):
+            self._report([loaded], identity, index)
+            return
+        problems = check_request(loaded) or self._provider.check(loaded)
+        if problems:
+            self._report(problems, identity, index)
+        else:
+            self._place(loaded, identity, index)
+
+    def _report(self, problems: Sequence[Problem], identity: str, index: int) -> None:
+        self._faults += len(problems)
+        room = MAX_PROBLEMS - len(self._problems)
+        for problem in problems[: max(room, 0)]:
+            self._problems.append(replace(problem, id=problem.id or identity, index=index))
+        # The log keeps a line per request also then: duplicate ids are looked up in it.
+        self._log.append(msgspec.json.encode({"id": identity}))
+
+    def _place(self, request: Request, identity: str, index: int) -> None:
+        route = self._provider.route(request)
+        token = self._inputs[route][0] if route in self._inputs else "0" * 16
+        line = self._provider.encode(request, route, wire_id(token, index))
+        inputs = len(request.texts) if isinstance(request, EmbeddingRequest) else 0
+        if (problem := self._too_large(route, len(line) + 1, inputs)) is not None:
+            self._report([problem], identity, index)
+            return
+        tokens = estimate_tokens(request)
+        draft, closed = self._cutter.place(index, route, len(line) + 1, inputs, tokens)
+        if closed is not None:
+            self._close(closed)
+        if draft.count == 1:
+            token = self._open(draft)
+            line = self._provider.encode(request, route, wire_id(token, index))
+        self._write(request, route, line)
+        self._count(request, route, tokens)
+
+    def _too_large(self, route: Route, size: int, inputs: int) -> Problem | None:
+        limits = self._cutter.limits(route)
+        if size > limits.max_bytes:
+            return Problem(
+                f"the request takes {size:,} bytes, a batch may hold {limits.max_bytes:,}"
+            )
+        if limits.max_inputs is not None and inputs > limits.max_inputs:
+            return Problem(
+                f"{inputs:,} texts, a batch may hold {limits.max_inputs:,}", field="texts"
+            )
+        return None
+
+    def _open(self, draft: Draft) -> str:
+        token = token_for(*self._names, draft.name, 1)
+        file = open_private(self._folder.file(draft.name, "input.jsonl"))
+        self._inputs[draft.route] = (token, file)
+        self._drafts.append(draft)
+        self._routes.setdefault(draft.route, RouteTotals()).batches += 1
+        return token
+
+    def _write(self, request: Request, route: Route, line: bytes) -> None:
+        dumped = dump_request(request)
+        self._digest.update(dumped)
+        self._digest.update(b"\n")
+        self._log.append(dumped)
+        file = self._inputs[route][1]
+        file.write(line)
+        file.write(b"\n")
+        if isinstance(request, ChatRequest) and request.output_type is not None:
+            self._structured = True
+            if not isinstance(request.output_type, dict | OutputSchema):
+                self._types[output_schema(request.output_type).key] = request.output_type
+
+    def _count(self, request: Request, route: Route, tokens: int) -> None:
+        totals = self._routes[route]
+        totals.requests += 1
+        totals.input_tokens += tokens
+        if isinstance(request, ChatRequest):
+            totals.output_tokens += request.max_tokens or 0
+
+    def _close(self, draft: Draft) -> None:
+        _, file = self._inputs[draft.route]
+        sync(file)
+        file.close()
+        if draft.members:
+            with self._folder.written(self._folder.file(draft.name, "members")) as members:
+                write_members(members, draft.members)
+            draft.members = array("Q")
+
+    def finish(self) -> Plan:
+        """The plan. Raises ``UsageError`` with all faults found, duplicate ids included."""
+        if self._faults == 0:
+            for draft in self._cutter.open_drafts():
+                self._close(draft)
+        self._log.finish()
+        self._find_duplicates()
+        if self._faults:
+            raise UsageError(
+                f"{self._faults} problem{'s' if self._faults > 1 else ''} in "
+                f"{self._index} request{'s' if self._index > 1 else ''}; nothing was sent",
+                self._problems,
+                total=self._faults,
+            )
+        return Plan(
+            total=self._index,
+            fingerprint=self._digest.hexdigest(),
+            drafts=self._drafts,
+            routes=self._routes,
+            types=self._types,
+            structured=self._structured,
+        )
+
+    def _find_duplicates(self) -> None:
+        suspects = set(self._ids.suspects())
+        if not suspects:
+            return
+        first: dict[str, int] = {}
+        with RequestLog(self._folder) as log:
+            for index, identity in enumerate(log.ids(0)):
+                if hash(identity) not in suspects or not identity:
+                    continue
+                if identity in first:
+                    self._faults += 1
+                    message = f"duplicate id, first used by the request at index {first[identity]}"
+                    if len(self._problems) < MAX_PROBLEMS:
+                        self._problems.append(Problem(message, identity, index, "id"))
+                else:
+                    first[identity] = index
+
+    def close(self) -> None:
+        """Close files, whatever has happened."""
+        self._log.close()
+        for _, file in self._inputs.values():
+            file.close()
+
+    def shards(self, plan: Plan, now: float) -> Iterator[Shard]:
+        """The plan's shards as the ledger records them."""
+        store_id, job_id = self._names
+        for draft in plan.drafts:
+            yield Shard(
+                job_id=job_id,
+                seq=draft.seq,
+                name=draft.name,
+                state=ShardState.PLANNED,
+                route=draft.route,
+                account=f"{self._provider.account}:{draft.route.model}",
+                token=token_for(store_id, job_id, draft.name, 1),
+                count=draft.count,
+                bytes=draft.bytes,
+                tokens=draft.tokens,
+                first_index=draft.first_index,
+                last_index=draft.last_index,
+                next_at=now,
+            )
+
+
+def _fingerprint_of(provider: Provider, salt: str) -> hashlib.blake2b:
+    digest = hashlib.blake2b(digest_size=16)
+    identity = {"provider": provider.name, "salt": salt, **provider.identity}
+    digest.update(json.dumps(identity, sort_keys=True).encode())
+    return digest

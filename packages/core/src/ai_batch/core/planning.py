@@ -1,0 +1,157 @@
+"""From one call's requests to a job: a new one, or the one that they are already."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from ai_batch.core.delivery import confirm
+from ai_batch.core.errors import UsageError
+from ai_batch.core.ledger import Ledger
+from ai_batch.core.options import Options
+from ai_batch.core.planner import Plan, Planner
+from ai_batch.core.provider import Provider
+from ai_batch.core.records import JobRecord
+from ai_batch.core.results import Usage
+from ai_batch.core.spool import Spool
+
+__all__ = ["Estimate", "Planning", "estimate_plan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a job would be. Tokens are estimated from the texts' sizes; ``output_tokens`` is the
+    sum of ``max_tokens``, 0 where none is set. Costs are in USD, None where a price is not known.
+    """
+
+    requests: int
+    batches: int
+    input_tokens: int
+    output_tokens: int
+    batch_cost: float | None
+    live_cost: float | None
+
+
+def estimate_plan(plan: Plan, provider: Provider) -> Estimate:
+    """What the plan amounts to."""
+    costs: dict[bool, list[float | None]] = {True: [], False: []}
+    for route, totals in plan.routes.items():
+        usage = Usage(input_tokens=totals.input_tokens, output_tokens=totals.output_tokens)
+        for batch, found in costs.items():
+            found.append(provider.cost(route, usage, batch=batch))
+    return Estimate(
+        requests=plan.total,
+        batches=len(plan.drafts),
+        input_tokens=sum(totals.input_tokens for totals in plan.routes.values()),
+        output_tokens=sum(totals.output_tokens for totals in plan.routes.values()),
+        batch_cost=_sum(costs[True]),
+        live_cost=_sum(costs[False]),
+    )
+
+
+def _sum(costs: list[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
+def new_job_id(now: float) -> str:
+    """An id that sorts by time, can be read aloud, and is nobody else's."""
+    return f"job_{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{secrets.token_hex(4)}"
+
+
+class Planning:
+    """Holds a new job's folder while its requests come in; keeps it only for a new job."""
+
+    def __init__(
+        self, provider: Provider, ledger: Ledger, spool: Spool, options: Options, salt: str = ""
+    ) -> None:
+        """``salt`` sets a job apart from others of the same requests."""
+        self._provider = provider
+        self._ledger = ledger
+        self._spool = spool
+        self._options = options
+        self._now = ledger.now()
+        self._job_id = new_job_id(self._now)
+        self._folder = spool.create(self._job_id)
+        self._kept = False
+        self.planner = Planner(
+            provider,
+            self._folder,
+            store_id=ledger.store_id,
+            job_id=self._job_id,
+            max_tokens=options.max_enqueued_tokens,
+            salt=salt,
+        )
+
+    def __enter__(self) -> Self:
+        """The planning itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Deletes the folder unless it has become a job's."""
+        self.planner.close()
+        if not self._kept:
+            self._spool.discard(self._folder)
+
+    def finish(self) -> tuple[JobRecord, Mapping[str, object] | None] | None:
+        """The job, and its answers' types; None when there were no requests.
+
+        Raises ``UsageError`` for faults of the input, and for a cost above ``max_cost``.
+        """
+        plan = self.planner.finish()
+        if plan.total == 0:
+            return None
+        types = plan.types if plan.structured else None
+        record = self._existing(plan.fingerprint)
+        if record is None:
+            self._check_cost(plan)
+            record = self._add(plan)
+        return record, types
+
+    def _existing(self, fingerprint: str) -> JobRecord | None:
+        found = self._ledger.find_job(fingerprint, delivered=self._options.reuse)
+        if found is None or self._options.reuse:
+            return found
+        # Read to its end by this very program, which asks again: it wants new answers.
+        return self._existing(fingerprint) if confirm(found.id) else found
+
+    def _check_cost(self, plan: Plan) -> None:
+        limit = self._options.max_cost
+        if limit is None:
+            return
+        cost = estimate_plan(plan, self._provider).batch_cost
+        if cost is None:
+            models = ", ".join(sorted({route.model for route in plan.routes}))
+            raise UsageError(
+                f"max_cost={limit} can't be checked: the price of {models} is not known; install "
+                '"ai-batch-core[prices]", name a known model, or leave max_cost out'
+            )
+        if cost > limit:
+            raise UsageError(
+                f"the job would cost about {cost:.4f} USD, more than max_cost={limit}; nothing "
+                "was sent"
+            )
+
+    def _add(self, plan: Plan) -> JobRecord:
+        record = JobRecord(
+            id=self._job_id,
+            fingerprint=plan.fingerprint,
+            provider=self._provider.name,
+            folder=self._spool.name_of(self._folder),
+            spec={**self._provider.identity, "structured": plan.structured},
+            total=plan.total,
+            created_at=self._now,
+            deadline_at=self._options.deadline_at(self._now),
+        )
+        for account in {shard.account for shard in self.planner.shards(plan, self._now)}:
+            self._ledger.limit_account(
+                account, self._options.max_batches_in_flight, self._options.max_enqueued_tokens
+            )
+        # The folder must outlive this call from the moment the ledger may name it.
+        self._kept = True
+        added = self._ledger.add_job(record, self.planner.shards(plan, self._now))
+        self._kept = added.id == record.id
+        return added

@@ -1,0 +1,114 @@
+"""Turns the ledger's sums into progress, and hands it to the user's callback."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import cast
+
+from ai_batch.core.events import JobState, Progress
+from ai_batch.core.ledger import Ledger
+from ai_batch.core.options import Options
+from ai_batch.core.records import JobRecord
+from ai_batch.core.results import Usage
+
+__all__ = ["ProgressMeter", "read_progress"]
+
+logger = logging.getLogger("ai_batch.progress")
+
+FRESH = 0.25
+"""Seconds for which sums are not read anew from the ledger."""
+
+
+def read_progress(ledger: Ledger, job_id: str, now: float) -> Progress:
+    """Where a job stands, by the ledger."""
+    record = ledger.job(job_id)
+    totals = ledger.totals(job_id)
+    end = record.finished_at or now
+    elapsed = max(end - record.created_at, 0.0)
+    done = totals.completed + totals.failed
+    moved = done + totals.done_remotely
+    remaining = record.total - moved
+    eta = None if moved <= 0 else elapsed * max(remaining, 0) / moved
+    return Progress(
+        job_id=job_id,
+        state=cast("JobState", record.state),
+        total=record.total,
+        completed=totals.completed,
+        failed=totals.failed,
+        in_flight=totals.in_flight,
+        done_remotely=totals.done_remotely,
+        batches=totals.batches,
+        batches_done=totals.batches_done,
+        usage=Usage(**dict(zip(Usage.model_fields, totals.usage, strict=True))),
+        cost=totals.cost,
+        started_at=record.created_at,
+        elapsed=elapsed,
+        eta=0.0 if record.finished else eta,
+    )
+
+
+class ProgressMeter:
+    """Reads progress at most four times a second, and calls the callback apart from the engine.
+
+    A callback that is slow misses what happens meanwhile, but not the end; one that raises is
+    logged. Neither holds the job up.
+    """
+
+    def __init__(self, ledger: Ledger, record: JobRecord, options: Options) -> None:
+        """Nothing is called before ``start``."""
+        self._ledger = ledger
+        self._job_id = record.id
+        self._clock = options.runtime.clock
+        self._runtime = options.runtime
+        self._callback: Callable[[Progress], object] | None = options.on_progress
+        self._last: Progress | None = None
+        self._read_at = 0.0
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to call the callback, where there is one."""
+        if self._callback is not None and self._task is None:
+            self._changed.set()
+            self._task = asyncio.create_task(self._report())
+
+    def changed(self) -> None:
+        """Something has moved."""
+        self._changed.set()
+
+    def read(self) -> Progress:
+        """Where the job stands; finished requests never become fewer."""
+        now = self._clock()
+        if self._last is None or not 0.0 <= now - self._read_at < FRESH:
+            found = read_progress(self._ledger, self._job_id, now)
+            self._read_at = now
+            self._last = found
+        return self._last
+
+    async def finish(self) -> None:
+        """Report the end."""
+        self.stop()
+        self._last = None
+        if self._callback is not None:
+            await self._call(self._callback, self.read())
+
+    def stop(self) -> None:
+        """Call the callback no more."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _report(self) -> None:
+        while self._callback is not None:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._call(self._callback, self.read())
+            await asyncio.sleep(FRESH)
+
+    async def _call(self, callback: Callable[[Progress], object], progress: Progress) -> None:
+        try:
+            await self._runtime.blocking(callback, progress)
+        except Exception:
+            logger.exception("on_progress raised; the job goes on")

@@ -1,0 +1,136 @@
+"""What a user asks: chat requests and embedding requests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated, Any, TypeAlias, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter
+
+from ai_batch.core.messages import JSONObject, Message, Text, Tool
+
+__all__ = ["ChatRequest", "EmbeddingRequest", "OutputSchema", "Request", "output_schema"]
+
+
+class OutputSchema(BaseModel):
+    """The JSON schema that an answer must have; ``key`` is its hash."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    json_schema: JSONObject
+    key: str
+
+    @classmethod
+    def of(cls, name: str, json_schema: JSONObject) -> OutputSchema:
+        """The schema with its key computed."""
+        text = json.dumps([name, json_schema], sort_keys=True, ensure_ascii=False)
+        key = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+        return cls(name=name, json_schema=json_schema, key=key)
+
+
+def output_schema(output_type: object) -> OutputSchema:
+    """The schema of an ``output_type``: a pydantic model, another type, or a JSON schema.
+
+    Raises ``TypeError`` for what has no JSON schema.
+    """
+    if isinstance(output_type, OutputSchema):
+        return output_type
+    if isinstance(output_type, dict):
+        given = cast("JSONObject", output_type)
+        return OutputSchema.of(str(given.get("title") or "output"), given)
+    return _schema_of_type(cast("type[object]", output_type))
+
+
+@lru_cache(maxsize=256)
+def _schema_of_type(output_type: type[object]) -> OutputSchema:
+    try:
+        schema = TypeAdapter(output_type).json_schema()
+    except Exception as error:
+        raise TypeError(f"output_type {output_type!r} has no JSON schema: {error}") from None
+    return OutputSchema.of(getattr(output_type, "__name__", "output"), schema)
+
+
+def _as_messages(value: object) -> object:
+    if isinstance(value, str):
+        return (Message(role="user", parts=(Text(text=value),)),)
+    if isinstance(value, Message):
+        return (value,)
+    return value
+
+
+def _as_strings(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+def _dump_output_type(value: object) -> object:
+    return None if value is None else output_schema(value).model_dump()
+
+
+def _load_output_type(value: object) -> object:
+    if isinstance(value, dict) and value.keys() == OutputSchema.model_fields.keys():
+        return OutputSchema.model_validate(value)
+    if value is not None:
+        output_schema(value)
+    return cast("object", value)
+
+
+OutputType: TypeAlias = Annotated[
+    Any, BeforeValidator(_load_output_type), PlainSerializer(_dump_output_type, when_used="json")
+]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    id: str | None = None
+    model: str | None = None
+    metadata: dict[str, str] | None = None
+    extra: JSONObject | None = None
+
+
+class ChatRequest(_Request):
+    """A question to a chat model. ``messages`` may be a string: one user message.
+
+    ``output_type`` is a pydantic model, another type, or a JSON schema; the answer's ``parsed``
+    is then an instance of it. ``metadata`` comes back with the result and is never sent.
+    ``extra`` is merged into the vendor's body as it is.
+    """
+
+    messages: Annotated[tuple[Message, ...], BeforeValidator(_as_messages)]
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: Annotated[tuple[str, ...] | None, BeforeValidator(_as_strings)] = None
+    seed: int | None = None
+    tools: tuple[Tool, ...] | None = None
+    tool_choice: str | None = Field(
+        default=None, description="auto, none, required, or the name of one tool"
+    )
+    output_type: OutputType = None
+    reasoning_effort: str | None = None
+
+
+class EmbeddingRequest(_Request):
+    """Texts to embed: one vector per text, in order. A single string is one text.
+
+    ``task`` is what the vectors are for, for vendors that distinguish it.
+    """
+
+    texts: Annotated[tuple[str, ...], BeforeValidator(_as_strings)]
+    dimensions: int | None = None
+    task: str | None = None
+
+
+Request: TypeAlias = ChatRequest | EmbeddingRequest
+"""What a job consists of."""
+
+
+def texts_of(request: Request) -> Sequence[str]:
+    """Every text that a request holds, for estimating its tokens."""
+    if isinstance(request, EmbeddingRequest):
+        return request.texts
+    return [message.text for message in request.messages]

@@ -1,0 +1,349 @@
+"""What a user gets: one result per request, and the response that holds them all."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, overload
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ai_batch.core.messages import JSONObject, Thinking, ToolCall
+from ai_batch.core.requests import Request
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+__all__ = [
+    "BatchResponse",
+    "ChatResponse",
+    "EmbeddingResponse",
+    "FinishReason",
+    "ItemError",
+    "Outcome",
+    "Result",
+    "ResultSource",
+    "Usage",
+]
+
+FinishReason: TypeAlias = Literal[
+    "stop",
+    "length",
+    "tool_calls",
+    "refusal",
+    "content_filter",
+    "stop_sequence",
+    "pause",
+    "other",
+]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Usage(_Value):
+    """Tokens that were used. Cached input and cache writes are part of ``input_tokens``, and
+    reasoning tokens part of ``output_tokens``. ``+`` adds.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        """The sum, field by field."""
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+
+class ItemError(_Value):
+    """Why one request has no answer. ``retryable`` tells whether asking again may help."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    status: int | None = None
+    request_id: str | None = None
+    raw: str | None = Field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        """The code and the message."""
+        return f"[{self.code}] {self.message}"
+
+
+class ChatResponse(_Value):
+    """A chat model's answer. ``raw`` is the vendor's body as a dict, decoded when asked for."""
+
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason = "stop"
+    refusal: str | None = None
+    thinking: str | None = None
+    thoughts: tuple[Thinking, ...] = Field(default=(), repr=False)
+    parsed: Any = None
+    usage: Usage = Usage()
+    model: str | None = None
+    response_id: str | None = None
+    body: bytes = Field(default=b"", repr=False, exclude=True)
+
+    @property
+    def raw(self) -> JSONObject:
+        """The vendor's body as a dict; empty where there was none."""
+        return _decode_body(self.body)
+
+
+class EmbeddingResponse(_Value):
+    """Vectors, one per text and in the order of the texts.
+
+    They are kept as packed little-endian float32 (``data``, row by row): 4 bytes per number
+    instead of the 32 of a list. May also be built with ``vectors=[[...], ...]``.
+    """
+
+    data: bytes = Field(repr=False)
+    count: int
+    dimensions: int
+    usage: Usage = Usage()
+    model: str | None = None
+    response_id: str | None = None
+    body: bytes = Field(default=b"", repr=False, exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pack(cls, value: object) -> object:
+        if not isinstance(value, dict) or "vectors" not in value:
+            return cast("object", value)
+        fields = dict(cast("JSONObject", value))
+        vectors = cast("Sequence[Sequence[float]]", fields.pop("vectors"))
+        dimensions = len(vectors[0]) if len(vectors) else 0
+        if any(len(vector) != dimensions for vector in vectors):
+            raise ValueError("all vectors must have the same number of dimensions")
+        packed = b"".join(pack_vector(vector) for vector in vectors)
+        return {**fields, "data": packed, "count": len(vectors), "dimensions": dimensions}
+
+    @property
+    def vectors(self) -> list[list[float]]:
+        """The vectors as lists of floats."""
+        numbers = _unpack(self.data)
+        size = self.dimensions
+        return [numbers[start * size : (start + 1) * size] for start in range(self.count)]
+
+    @property
+    def array(self) -> NDArray[numpy.float32]:
+        """The vectors as a read-only numpy array, float32, shape (texts, dimensions).
+
+        Needs numpy: ``pip install "ai-batch-core[numpy]"``.
+        """
+        import numpy  # noqa: PLC0415 - optional, and 0.1 s of import time
+
+        shape = (self.count, self.dimensions)
+        return numpy.frombuffer(self.data, dtype="<f4").reshape(shape)
+
+    @property
+    def raw(self) -> JSONObject:
+        """The vendor's body as a dict; empty where there was none."""
+        return _decode_body(self.body)
+
+
+def _decode_body(body: bytes) -> JSONObject:
+    return cast("JSONObject", msgspec.json.decode(body)) if body else {}
+
+
+def pack_vector(vector: Sequence[float]) -> bytes:
+    """Numbers as packed little-endian float32."""
+    numbers = array("f", vector)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+def _unpack(data: bytes) -> list[float]:
+    numbers = array("f")
+    numbers.frombytes(data)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()
+
+
+Outcome: TypeAlias = ChatResponse | EmbeddingResponse | ItemError
+"""How one request ended."""
+
+
+class Result:
+    """How one request ended: exactly one of ``chat``, ``embedding`` and ``error`` is set.
+
+    ``index`` is the request's place in the input, from 0; ``attempts`` counts how often it was
+    sent to the provider.
+    """
+
+    __slots__ = ("_request", "attempts", "chat", "embedding", "error", "id", "index")
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - the pinned name
+        index: int,
+        outcome: Outcome,
+        request: Request | Callable[[], Request],
+        attempts: int = 1,
+    ) -> None:
+        """``request`` may be a function that reads the request when it is asked for."""
+        self.id = id
+        self.index = index
+        self.attempts = attempts
+        self.chat = outcome if isinstance(outcome, ChatResponse) else None
+        self.embedding = outcome if isinstance(outcome, EmbeddingResponse) else None
+        self.error = outcome if isinstance(outcome, ItemError) else None
+        self._request = request
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is an answer."""
+        return self.error is None
+
+    @property
+    def request(self) -> Request:
+        """The request as it was planned; read from the job's folder when first asked for."""
+        if callable(self._request):
+            self._request = self._request()
+        return self._request
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whichever of ``chat``, ``embedding`` and ``error`` is set."""
+        return cast("Outcome", self.chat or self.embedding or self.error)
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of the answer; nothing for an error."""
+        return Usage() if isinstance(self.outcome, ItemError) else self.outcome.usage
+
+    def __eq__(self, other: object) -> bool:
+        """Results are equal when place, attempts and outcome are."""
+        if not isinstance(other, Result):
+            return NotImplemented
+        mine = (self.id, self.index, self.attempts, self.outcome)
+        return mine == (other.id, other.index, other.attempts, other.outcome)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """The id, the index and how it ended."""
+        return f"Result(id={self.id!r}, index={self.index}, {self.outcome!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickled result carries its request with it."""
+        return _rebuild_result, (self.id, self.index, self.outcome, self.request, self.attempts)
+
+
+def _rebuild_result(
+    id: str,  # noqa: A002
+    index: int,
+    outcome: Outcome,
+    request: Request,
+    attempts: int,
+) -> Result:
+    return Result(id=id, index=index, outcome=outcome, request=request, attempts=attempts)
+
+
+class ResultSource(Protocol):
+    """Where a response reads its results from."""
+
+    def __len__(self) -> int:
+        """The number of requests."""
+        ...
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Result]:
+        """Results ``start`` to ``stop`` in request order, with flat memory."""
+        ...
+
+
+class BatchResponse:
+    """All results of a job, in the order of the requests.
+
+    Iterating reads them from the job's folder, so that memory stays flat however many there
+    are; it may be done any number of times. ``response[3]`` reads one, ``response[2:5]`` a list.
+    ``usage`` sums the tokens; ``cost`` is in USD, or None where a price is not known.
+    """
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        completed: int,
+        failed: int,
+        usage: Usage,
+        cost: float | None,
+        source: ResultSource,
+        on_read: Callable[[], None] | None = None,
+    ) -> None:
+        """``on_read`` is called whenever the results have been read to their end."""
+        self.job_id = job_id
+        self.completed = completed
+        self.failed = failed
+        self.usage = usage
+        self.cost = cost
+        self._source = source
+        self._on_read = on_read
+
+    @property
+    def total(self) -> int:
+        """The number of requests: each has exactly one result."""
+        return self.completed + self.failed
+
+    @property
+    def results(self) -> list[Result]:
+        """All results in one list; for large jobs iterate instead."""
+        return list(self)
+
+    @property
+    def errors(self) -> Iterator[Result]:
+        """The results that have an error."""
+        return (result for result in self if result.error is not None)
+
+    def __len__(self) -> int:
+        """The number of requests."""
+        return len(self._source)
+
+    def __iter__(self) -> Iterator[Result]:
+        """The results in request order, read from disk one by one."""
+        yield from self._source.read()
+        if self._on_read is not None:
+            self._on_read()
+
+    @overload
+    def __getitem__(self, place: int) -> Result: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Result]: ...
+
+    def __getitem__(self, place: int | slice) -> Result | list[Result]:
+        """One result by its index, or a list of them by a slice."""
+        if isinstance(place, slice):
+            start, stop, step = place.indices(len(self))
+            if step == 1:
+                return list(self._source.read(start, stop))
+            return [self[index] for index in range(start, stop, step)]
+        index = place + len(self) if place < 0 else place
+        if not 0 <= index < len(self):
+            raise IndexError(f"no result {place}: the response has {len(self)}")
+        return next(self._source.read(index, index + 1))
+
+    def __repr__(self) -> str:
+        """The job and its counts."""
+        counts = f"completed={self.completed}, failed={self.failed}, total={self.total}"
+        return f"BatchResponse(job_id={self.job_id!r}, {counts}, cost={self.cost})"

@@ -1,0 +1,186 @@
+"""A job while it is worked on in this process: its engine, its listeners, its response."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from ai_batch.core.advance import Advancer
+from ai_batch.core.delivery import read_to_end
+from ai_batch.core.engine import Engine
+from ai_batch.core.errors import AIBatchError
+from ai_batch.core.events import (
+    CompleteEvent,
+    ErrorEvent,
+    Event,
+    ItemEvent,
+    Progress,
+    ProgressEvent,
+)
+from ai_batch.core.ledger import Ledger
+from ai_batch.core.options import Options
+from ai_batch.core.progress import ProgressMeter
+from ai_batch.core.provider import Provider
+from ai_batch.core.reader import ResultReader
+from ai_batch.core.records import JobRecord
+from ai_batch.core.results import BatchResponse, Usage
+from ai_batch.core.spool import JobFolder
+from ai_batch.core.state import TERMINAL, Shard
+
+__all__ = ["JobContext", "JobRun"]
+
+logger = logging.getLogger("ai_batch.job")
+
+BREATH = 256
+"""Items after which a stream lets the event loop do other things."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobContext:
+    """What is needed to work on a job, or to read it."""
+
+    record: JobRecord
+    ledger: Ledger
+    folder: JobFolder
+    provider: Provider
+    options: Options
+    types: Mapping[str, object] | None = None
+
+    def reader(self) -> ResultReader:
+        """The job's results."""
+        return ResultReader(
+            self.folder,
+            lambda: self.ledger.shards(self.record.id),
+            self.provider,
+            self.record.total,
+            self.types,
+        )
+
+    def response(self) -> BatchResponse:
+        """The job's response, once every request has its result."""
+        totals = self.ledger.totals(self.record.id)
+        job_id, ledger = self.record.id, self.ledger
+        return BatchResponse(
+            job_id=job_id,
+            completed=totals.completed,
+            failed=totals.failed,
+            usage=Usage(**dict(zip(Usage.model_fields, totals.usage, strict=True))),
+            cost=totals.cost,
+            source=self.reader(),
+            on_read=lambda: read_to_end(ledger, job_id),
+        )
+
+
+class JobRun:
+    """Drives a job in the current event loop, and tells whoever listens."""
+
+    def __init__(self, context: JobContext) -> None:
+        """Nothing runs before ``start``."""
+        self.context = context
+        options = context.options
+        advancer = Advancer(
+            context.ledger,
+            context.folder,
+            context.provider,
+            options.runtime,
+            options.policy,
+            context.types,
+        )
+        self.engine = Engine(
+            context.ledger,
+            context.provider,
+            options.runtime,
+            advancer,
+            context.record.id,
+            self._on_shard,
+        )
+        self._meter = ProgressMeter(context.ledger, context.record, options)
+        self._queues: set[asyncio.Queue[Shard | None]] = set()
+        self._task: asyncio.Task[JobRecord] | None = None
+
+    def start(self) -> asyncio.Task[JobRecord]:
+        """Begin, or go on; the task that ends with the job."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+            # Whoever joins gets the error; that nobody may have joined is no reason to complain.
+            self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._task
+
+    async def _run(self) -> JobRecord:
+        self._meter.start()
+        try:
+            record = await self.engine.run()
+            await self._meter.finish()
+            return record
+        finally:
+            self._meter.stop()
+            self._tell(None)
+
+    def _on_shard(self, shard: Shard) -> None:
+        self._meter.changed()
+        self._tell(shard)
+
+    def _tell(self, shard: Shard | None) -> None:
+        for queue in self._queues:
+            queue.put_nowait(shard)
+
+    def progress(self) -> Progress:
+        """Where the job stands now."""
+        return self._meter.read()
+
+    async def stop(self) -> None:
+        """Let go of the job; it stays on record and can be attached to."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def events(self) -> AsyncIterator[Event]:
+        """What happens to the job, from its beginning; each request's item comes once."""
+        queue: asyncio.Queue[Shard | None] = asyncio.Queue()
+        self._queues.add(queue)
+        task = self.start()
+        try:
+            async for event in self._follow(queue):
+                yield event
+            try:
+                await task
+            except AIBatchError as error:
+                yield ErrorEvent(error)
+                return
+            response = self.context.response()
+            yield CompleteEvent(response)
+            read_to_end(self.context.ledger, response.job_id)
+        finally:
+            self._queues.discard(queue)
+
+    async def _follow(self, queue: asyncio.Queue[Shard | None]) -> AsyncIterator[Event]:
+        seen: set[int] = set()
+        async for event in self._catch_up(seen):
+            yield event
+        while (shard := await queue.get()) is not None:
+            if shard.state in TERMINAL and shard.seq not in seen:
+                seen.add(shard.seq)
+                async for event in self._items(shard):
+                    yield event
+            yield ProgressEvent(self.progress())
+        # Another process may have collected some of it.
+        async for event in self._catch_up(seen):
+            yield event
+        yield ProgressEvent(self.progress())
+
+    async def _catch_up(self, seen: set[int]) -> AsyncIterator[Event]:
+        for shard in self.context.ledger.shards(self.context.record.id):
+            if shard.state in TERMINAL and shard.seq not in seen:
+                seen.add(shard.seq)
+                async for event in self._items(shard):
+                    yield event
+
+    async def _items(self, shard: Shard) -> AsyncIterator[Event]:
+        for count, result in enumerate(self.context.reader().read_shard(shard)):
+            yield ItemEvent(result)
+            if count % BREATH == 0:
+                await asyncio.sleep(0)
+
+

@@ -1,0 +1,76 @@
+"""Writes a shard's input from the job's requests: for another attempt, or with a new token."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+from ai_batch.core.planner import wire_id
+from ai_batch.core.provider import Provider
+from ai_batch.core.requestlog import RequestLog
+from ai_batch.core.requests import Request
+from ai_batch.core.spool import JobFolder, members_of, write_members
+from ai_batch.core.state import Shard, ShardState, token_for
+from ai_batch.core.tokens import estimate_tokens
+
+__all__ = ["halves", "write_child", "write_input"]
+
+
+def write_input(folder: JobFolder, shard: Shard, provider: Provider) -> Shard:
+    """Encode the shard's requests under its token; the shard with its size as it now is."""
+    size = tokens = 0
+    with (
+        RequestLog(folder) as log,
+        folder.written(folder.file(shard.name, "input.jsonl")) as file,
+    ):
+        for index in members_of(folder, shard):
+            request: Request = log.request(index)
+            line = provider.encode(request, shard.route, wire_id(shard.token, index))
+            file.write(line)
+            file.write(b"\n")
+            size += len(line) + 1
+            tokens += estimate_tokens(request)
+    return shard.evolve(bytes=size, tokens=tokens)
+
+
+def write_child(
+    folder: JobFolder,
+    parent: Shard,
+    provider: Provider,
+    store_id: str,
+    indices: Sequence[int],
+    *,
+    suffix: str,
+    **changes: int | float,
+) -> Shard:
+    """A new shard for some of the parent's requests, its files written; ``seq`` is not yet set.
+
+    Its name and token derive from the parent's, so that doing this twice gives the same files.
+    """
+    name = f"{parent.name}{suffix}"
+    child = Shard(
+        job_id=parent.job_id,
+        seq=0,
+        name=name,
+        state=ShardState.PLANNED,
+        route=parent.route,
+        account=parent.account,
+        token=token_for(store_id, parent.job_id, name, 1),
+        count=len(indices),
+        bytes=0,
+        tokens=0,
+        first_index=indices[0],
+        last_index=indices[-1],
+        parent=parent.seq,
+        attempt=parent.attempt,
+    ).evolve(**changes)
+    if not child.contiguous:
+        with folder.written(folder.file(name, "members")) as file:
+            write_members(file, array("Q", indices))
+    return write_input(folder, child, provider)
+
+
+def halves(indices: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """Both halves of a shard's requests."""
+    middle = len(indices) // 2
+    return indices[:middle], indices[middle:]

@@ -1,0 +1,168 @@
+"""The spool: one folder per job with its requests, and with the provider's rows as they came.
+
+    jobs/<job id>/
+        requests.jsonl          every request, normalised, in order
+        requests.offsets        where each of them begins: 8 bytes per request
+        0001.members            which requests the shard holds, where they are not a plain range
+        0001.input.jsonl        what is sent; deleted once the shard is collected
+        0001.output.jsonl       what came back, byte for byte
+        0001.errors.jsonl
+        0001.local.jsonl        errors that the provider gave no row for
+        0001.rows               where each request's row is: 16 bytes per request
+
+Files appear by renaming, complete and synced, or not at all. Folders have mode 0700 and files
+0600: prompts and answers are private.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from ai_batch.core.errors import LedgerError
+from ai_batch.core.state import Shard
+
+__all__ = ["JobFolder", "Spool", "members_of", "write_members"]
+
+WRITE_BUFFER = 1 << 20
+
+
+def _little(numbers: array[int]) -> array[int]:
+    if sys.byteorder == "big":
+        numbers = array(numbers.typecode, numbers)
+        numbers.byteswap()
+    return numbers
+
+
+def _private_folder(path: Path) -> Path:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.is_symlink():
+        raise LedgerError(f"{path} is a symbolic link; the spool must be a folder of its own")
+    return path
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_private(path: Path) -> IO[bytes]:
+    """A new file for writing, with mode 0600 and a large buffer."""
+    descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    return os.fdopen(descriptor, "wb", buffering=WRITE_BUFFER)
+
+
+def sync(file: IO[bytes]) -> None:
+    """Have what was written on disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+class JobFolder:
+    """The files of one job."""
+
+    def __init__(self, path: Path) -> None:
+        """The folder must exist."""
+        self.path = path
+
+    @property
+    def requests(self) -> Path:
+        """Every request, one per line, in order."""
+        return self.path / "requests.jsonl"
+
+    @property
+    def offsets(self) -> Path:
+        """Where each request's line begins, 8 bytes each."""
+        return self.path / "requests.offsets"
+
+    def file(self, name: str, kind: str) -> Path:
+        """A shard's file: members, input.jsonl, output.jsonl, errors.jsonl, local.jsonl, rows."""
+        return self.path / f"{name}.{kind}"
+
+    @contextlib.contextmanager
+    def written(self, path: Path) -> Iterator[IO[bytes]]:
+        """A file that appears at ``path``, complete and synced, when the block ends well."""
+        aside = self.aside(path)
+        try:
+            with open_private(aside) as file:
+                yield file
+                sync(file)
+            self.publish(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def aside(self, path: Path) -> Path:
+        """A name beside ``path`` that no other process uses."""
+        return path.with_name(f"{path.name}.{secrets.token_hex(6)}.tmp")
+
+    def publish(self, aside: Path, path: Path) -> None:
+        """Put a finished file in its place, durably."""
+        os.replace(aside, path)
+        _sync_folder(self.path)
+
+    def sync(self, path: Path) -> None:
+        """Have a file that somebody else wrote on disk."""
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def sweep(self, name: str) -> None:
+        """Delete what crashed writers of a shard left behind."""
+        for path in self.path.glob(f"{name}.*.tmp"):
+            path.unlink(missing_ok=True)
+
+
+class Spool:
+    """The folders of all jobs below one home."""
+
+    def __init__(self, home: Path) -> None:
+        """Makes ``home`` with mode 0700 where it does not exist."""
+        self.home = _private_folder(home)
+        self._jobs = _private_folder(home / "jobs")
+
+    def create(self, job_id: str) -> JobFolder:
+        """A new, empty folder for a job that is being planned."""
+        path = self._jobs / job_id
+        path.mkdir(mode=0o700)
+        return JobFolder(path)
+
+    def open(self, folder: str) -> JobFolder:
+        """The folder that a ledger names. Raises ``LedgerError`` when it is gone."""
+        path = self.home / folder
+        if not path.is_dir():
+            raise LedgerError(f"the job's folder {path} is gone; its results can't be read")
+        return JobFolder(path)
+
+    def name_of(self, folder: JobFolder) -> str:
+        """What the ledger records: the folder's place below the home."""
+        return folder.path.relative_to(self.home).as_posix()
+
+    def discard(self, folder: JobFolder) -> None:
+        """Delete a folder that the ledger does not name."""
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def write_members(file: IO[bytes], members: array[int]) -> None:
+    """Write request indices, 8 bytes each, little-endian."""
+    file.write(_little(members).tobytes())
+
+
+def members_of(folder: JobFolder, shard: Shard) -> array[int] | range:
+    """The indices of the shard's requests, ascending: line n of its input is the n-th."""
+    if shard.contiguous:
+        return range(shard.first_index, shard.last_index + 1)
+    numbers = array("Q")
+    data = folder.file(shard.name, "members").read_bytes()
+    numbers.frombytes(data)
+    if len(numbers) != shard.count:
+        raise LedgerError(f"{folder.path}: {shard.name}.members holds {len(numbers)} requests")
+    return _little(numbers)

@@ -1,0 +1,51 @@
+"""Structured output: an answer's text against the ``output_type`` of its request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, cast
+
+import msgspec
+from pydantic import TypeAdapter, ValidationError
+
+from ai_batch.core.requests import ChatRequest, OutputSchema, Request, output_schema
+from ai_batch.core.results import ChatResponse, ItemError
+
+__all__ = ["parse_answer"]
+
+
+@lru_cache(maxsize=256)
+def _adapter(output_type: type[object]) -> TypeAdapter[Any]:
+    return TypeAdapter(output_type)
+
+
+def parse_answer(
+    answer: ChatResponse, request: Request, types: Mapping[str, object]
+) -> ChatResponse | ItemError:
+    """The answer with ``parsed`` set where its request has an ``output_type``.
+
+    ``types`` gives Python types by the schema's key; without one, ``parsed`` is plain JSON data.
+    Text that does not fit is an error (``invalid_output``) that keeps the text in ``raw``; a
+    refusal or a call of tools is left as it is.
+    """
+    wanted = request.output_type if isinstance(request, ChatRequest) else None
+    if wanted is None or answer.refusal is not None or answer.tool_calls:
+        return answer
+    schema: OutputSchema = output_schema(wanted)
+    try:
+        parsed = _parse(answer.content, types.get(schema.key))
+    except (ValidationError, msgspec.DecodeError) as error:
+        reason = "was cut at max_tokens" if answer.finish_reason == "length" else str(error)
+        return ItemError(
+            code="invalid_output",
+            message=f"the answer does not fit {schema.name}: {reason}",
+            raw=answer.content,
+        )
+    return answer.model_copy(update={"parsed": parsed})
+
+
+def _parse(text: str, output_type: object) -> object:
+    if output_type is None:
+        return msgspec.json.decode(text)
+    return _adapter(cast("type[object]", output_type)).validate_json(text)

@@ -1,0 +1,135 @@
+"""Turns what the SDK and its HTTP library raise into errors of ours, with plain fields.
+
+What decides is whether the server can have carried the call out: an answer 4xx says no; a
+connection that was never made says no; anything else, for a create call, says perhaps.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ai_batch.core.errors import (
+    AIBatchError,
+    AuthenticationFailed,
+    OutcomeUnknown,
+    ProviderError,
+    ProviderUnavailable,
+    QueueFull,
+    QuotaExhausted,
+    RateLimited,
+    RemoteNotFound,
+    RequestRefused,
+    mask,
+)
+
+__all__ = ["is_input_missing", "is_queue_full", "retry_after_of", "translated"]
+
+LONGEST_MESSAGE = 1000
+
+
+def translated(error: Exception, *, creating: bool, secret: str | None) -> AIBatchError:
+    """The error to raise. ``creating`` tells that the call may have made a batch."""
+    import httpx2
+    import openai
+
+    if isinstance(error, AIBatchError):
+        return error
+    text = mask(str(error), secret)[:LONGEST_MESSAGE]
+    if isinstance(error, openai.APIStatusError):
+        return _of_status(error, text, creating=creating)
+    if isinstance(error, openai.APIConnectionError):
+        cause = error.__cause__
+        text = mask(f"{text} ({type(cause).__name__}: {cause})", secret)[:LONGEST_MESSAGE]
+        return _of_transport(cause or error, text, creating=creating)
+    if isinstance(error, httpx2.HTTPError | httpx2.StreamError):
+        return _of_transport(error, f"{type(error).__name__}: {text}", creating=creating)
+    if isinstance(error, openai.OpenAIError | ValueError):
+        # An answer that can't be read, such as HTML from a proxy in front.
+        kind = OutcomeUnknown if creating else ProviderUnavailable
+        return kind(f"the server's answer cannot be understood: {text}")
+    if isinstance(error, OSError):
+        return ProviderUnavailable(f"{type(error).__name__}: {text}")
+    raise error
+
+
+def _of_transport(error: BaseException, text: str, *, creating: bool) -> ProviderError:
+    import httpx2
+
+    never_sent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+    if creating and not isinstance(error, never_sent):
+        return OutcomeUnknown(f"the create call was cut: {text}")
+    return ProviderUnavailable(f"the server can't be reached: {text}")
+
+
+def _of_status(error: Any, text: str, *, creating: bool) -> ProviderError:
+    status = int(error.status_code)
+    headers = cast("Mapping[str, str]", error.response.headers)
+    code = error.code if isinstance(error.code, str) else None
+    kind = _kind_of(status, code, text, creating=creating)
+    return kind(
+        text,
+        status=status,
+        code=code,
+        request_id=headers.get("x-request-id"),
+        retry_after=retry_after_of(headers),
+    )
+
+
+def _kind_of(
+    status: int, code: str | None, text: str, *, creating: bool
+) -> type[ProviderError]:
+    if status in {401, 403}:
+        return AuthenticationFailed
+    if code == "insufficient_quota":
+        return QuotaExhausted
+    if is_queue_full(code, text):
+        return QueueFull
+    if status == 429:
+        return RateLimited
+    if status == 404 or (creating and is_input_missing(code, text)):
+        return RemoteNotFound
+    if status in {408, 409} or status >= 500:
+        return OutcomeUnknown if creating else ProviderUnavailable
+    return RequestRefused
+
+
+def is_queue_full(code: str | None, message: str) -> bool:
+    """Whether the enqueued tokens or batches are at their limit; Azure says so at the create."""
+    return code == "token_limit_exceeded" or "enqueued token limit" in message.lower()
+
+
+def is_input_missing(code: str | None, message: str) -> bool:
+    """Whether the server does not see the input file, or not yet (bespokelabsai/curator#116)."""
+    del code
+    return "cannot find file" in message.lower()
+
+
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks to wait: ``retry-after-ms``, or ``retry-after`` in seconds or
+    as a date; None where there is nothing that makes sense.
+    """
+    milliseconds = headers.get("retry-after-ms")
+    if milliseconds is not None:
+        return _positive(milliseconds, 0.001)
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    seconds = _positive(value, 1.0)
+    if seconds is not None:
+        return seconds
+    try:
+        at = email.utils.parsedate_to_datetime(value).timestamp()
+    except (TypeError, ValueError):
+        return None
+    return max(at - time.time(), 0.0)
+
+
+def _positive(text: str, unit: float) -> float | None:
+    try:
+        value = float(text) * unit
+    except ValueError:
+        return None
+    return value if 0.0 <= value < 1e7 else None

@@ -1,0 +1,100 @@
+"""What a user constructs: ``OpenAIProcessor`` and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Literal
+
+from ai_batch.core import Ledger, NativeProcessor, Options, Progress, UsageError
+from ai_batch.core.options import Duration, seconds
+from ai_batch.core.provider import Limits
+from ai_batch.openai.client import ClientSettings
+from ai_batch.openai.provider import LIMITS, OpenAIProvider, OpenAISettings
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, OpenAI
+
+__all__ = ["OpenAIProcessor"]
+
+CHAT_ENDPOINTS = ("/v1/chat/completions", "/v1/responses")
+
+
+class OpenAIProcessor(NativeProcessor):
+    """Answers chat and embedding requests through OpenAI's Batch API, at half the live price.
+
+    Works with every server that speaks the same API through the SDK (``base_url``, or ``client``
+    for Azure). Source of the limits and rules: https://developers.openai.com/api/docs/guides/batch
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        embedding_model: str | None = None,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        endpoint: str = "/v1/chat/completions",
+        max_tokens: int | None = None,
+        token_parameter: Literal["max_tokens", "max_completion_tokens"] | None = None,
+        completion_window: str = "24h",
+        limits: Limits = LIMITS,
+        client: AsyncOpenAI | OpenAI | None = None,
+        timeout: Duration = 60.0,
+        on_progress: Callable[[Progress], object] | None = None,
+        poll_interval: Duration | None = None,
+        deadline: Duration | datetime | None = None,
+        max_attempts: int = 3,
+        max_batches_in_flight: int | None = None,
+        max_enqueued_tokens: int | None = None,
+        max_cost: float | None = None,
+        ledger: Ledger | str | PathLike[str] | None = None,
+        home: str | PathLike[str] | None = None,
+        reuse: bool = False,
+        cleanup: bool = True,
+        settle_wait: Duration = 900.0,
+        options: Options | None = None,
+    ) -> None:
+        """All options are explained in ``docs/options.md``; ``options`` replaces the general ones.
+
+        Raises ``UsageError`` for values that can't be meant. Nothing is sent or opened yet.
+        """
+        if endpoint not in CHAT_ENDPOINTS:
+            allowed = " or ".join(CHAT_ENDPOINTS)
+            raise UsageError(f"endpoint must be {allowed}, found {endpoint!r}")
+        if client is not None and (api_key or base_url or extra_headers):
+            raise UsageError("client= brings its own key, URL and headers: give either or")
+        settings = OpenAISettings(
+            connection=ClientSettings(
+                api_key=api_key,
+                base_url=base_url,
+                extra_headers=extra_headers,
+                timeout=seconds("timeout", timeout) or 60.0,
+                client=client,
+            ),
+            model=model,
+            embedding_model=embedding_model,
+            max_tokens=max_tokens,
+            endpoint=endpoint,
+            window=completion_window,
+            token_parameter=token_parameter,
+            limits=limits,
+        )
+        general = options or Options(
+            on_progress=on_progress,
+            poll_interval=poll_interval,
+            deadline=deadline,
+            max_attempts=max_attempts,
+            max_batches_in_flight=max_batches_in_flight,
+            max_enqueued_tokens=max_enqueued_tokens,
+            max_cost=max_cost,
+            ledger=ledger,
+            home=home,
+            reuse=reuse,
+            cleanup=cleanup,
+            settle_wait=settle_wait,
+        )
+        super().__init__(partial(OpenAIProvider, settings), general)
