@@ -37,6 +37,12 @@ class _PromptServer(uvicorn.Server):
         # One turn of the loop, in which the connections learn that they are lost.
         await asyncio.sleep(0)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listening in sockets or ():
+            listening.close()
+
     def finish(self) -> None:
         if self._loop is not None and self._over is not None:
             self._loop.call_soon_threadsafe(self._over.set)

@@ -31,11 +31,14 @@ REQUIRED = {
 }
 
 
+_ABSENT = msgspec.Raw(b"null")
+
+
 class _Body(msgspec.Struct):
     model: str
-    messages: msgspec.Raw | None = None
-    input: msgspec.Raw | None = None
-    prompt: msgspec.Raw | None = None
+    messages: msgspec.Raw = _ABSENT
+    input: msgspec.Raw = _ABSENT
+    prompt: msgspec.Raw = _ABSENT
     stream: bool | None = None
 
 
@@ -116,23 +119,28 @@ class _Checker:
             parsed = self._decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._describe(number, line)
-        body = parsed.body
-        self._inspection.tokens += len(line) // 4
-        if self._embeddings and body.input is not None:
-            self._inspection.inputs += input_count(decode(body.input))
-        first = self._inspection.model or body.model
-        if (
-            parsed.custom_id in self._ids
-            or parsed.method != "POST"
-            or parsed.url != self._rules.endpoint
-            or body.stream
-            or body.model != first
-            or not self._model_known
-            or getattr(body, self._required) is None
-        ):
-            return self._describe(number, line)
-        self._ids.add(parsed.custom_id)
-        return []
+        errors = [] if self._is_plain(parsed) else self._describe(number, line)
+        if not errors:
+            self._ids.add(parsed.custom_id)
+            self._count(getattr(parsed.body, self._required))
+        return errors
+
+    def _is_plain(self, line: _Line) -> bool:
+        """Tell whether nothing is wrong with a line, as with almost all."""
+        return (
+            self._model_known
+            and line.body.model == self._inspection.model
+            and line.custom_id not in self._ids
+            and line.method == "POST"
+            and line.url == self._rules.endpoint
+            and not line.body.stream
+            and bytes(getattr(line.body, self._required)) != b"null"
+        )
+
+    def _count(self, prompt: msgspec.Raw) -> None:
+        self._inspection.tokens += len(bytes(prompt)) // 4
+        if self._embeddings:
+            self._inspection.inputs += input_count(decode(prompt))
 
     def _describe(self, number: int, line: bytes) -> list[LineError]:
         try:
