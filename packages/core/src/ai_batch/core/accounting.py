@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 
@@ -133,9 +133,9 @@ class Accountant:
         self._table.put(position, offset, len(row), source, retried=False)
 
     def _add_usage(self, scan: Scan) -> None:
-        usage = self.account.usage
+        usage, tokens = self.account.usage, cast("tuple[int, ...]", scan[2:])
         for place in range(USAGE_FIELDS):
-            usage[place] += scan[place + 2]
+            usage[place] += tokens[place]
 
     def _position(self, wire_id: str) -> int | None:
         digits = wire_id[len(self._prefix) :]
@@ -193,7 +193,8 @@ class Accountant:
                     self._table.mark_retried(position)
         verdicts = self._verdicts
         account.retry = array(
-            "Q", (self._members[place] for place, verdict in enumerate(verdicts) if verdict == _RETRY)
+            "Q",
+            (self._members[place] for place, verdict in enumerate(verdicts) if verdict == _RETRY),
         )
         account.ok = verdicts.count(_ANSWERED)
         account.failed = verdicts.count(_FAILED) + verdicts.count(_MAY_RETRY)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ai_batch.core.collect import Collector
 from ai_batch.core.errors import (
@@ -82,6 +83,7 @@ class Advancer:
 
     def __init__(
         self,
+        *,
         ledger: Ledger,
         folder: JobFolder,
         provider: Provider,
@@ -96,7 +98,14 @@ class Advancer:
         self._runtime = runtime
         self._policy = policy
         self._blocking = runtime.blocking
-        self._collector = Collector(ledger, folder, provider, runtime, policy.max_attempts, types)
+        self._collector = Collector(
+            ledger=ledger,
+            folder=folder,
+            provider=provider,
+            runtime=runtime,
+            max_attempts=policy.max_attempts,
+            types=types,
+        )
 
     async def advance(
         self, shard: Shard, *, cancelling: bool, status: RemoteStatus | None = None
@@ -109,21 +118,18 @@ class Advancer:
         """
         if cancelling and shard.state in NOT_SENT:
             return await self._collector.give_up(shard)
-        match shard.state:
-            case ShardState.PLANNED:
-                return await self._reserve(shard)
-            case ShardState.RESERVED:
-                return await self._upload(shard, again=True)
-            case ShardState.UPLOADED:
-                return await self._create(shard)
-            case ShardState.INTENT:
-                return await self._settle(shard, cancelling=cancelling)
-            case ShardState.SUBMITTED:
-                return await self._poll(shard, status, cancelling=cancelling)
-            case ShardState.ENDED:
-                return await self._collect(shard, cancelling=cancelling)
-            case _:
-                return await self._clean(shard)
+        if shard.state is ShardState.SUBMITTED:
+            return await self._poll(shard, status, cancelling=cancelling)
+        if shard.state is ShardState.INTENT:
+            return await self._settle(shard, cancelling=cancelling)
+        if shard.state is ShardState.ENDED:
+            return await self._collect(shard, cancelling=cancelling)
+        steps = {
+            ShardState.PLANNED: self._reserve,
+            ShardState.RESERVED: self._upload_again,
+            ShardState.UPLOADED: self._create,
+        }
+        return await steps.get(shard.state, self._clean)(shard)
 
     async def put_off(self, shard: Shard, error: ProviderError) -> Shard:
         """Let a shard wait after a failure that passes, such as of a poll for many shards."""
@@ -136,12 +142,15 @@ class Advancer:
         if reserved is None:
             wait = RESERVE_WAIT * (0.5 + self._runtime.random())
             return await self._update(shard, next_at=self._ledger.now() + wait)
-        return await self._upload(reserved, again=False)
+        return await self._upload(reserved)
 
-    async def _upload(self, shard: Shard, *, again: bool) -> Shard:
-        if again and shard.token not in shard.strays:
-            # An earlier upload may have arrived although nobody knows its id.
+    async def _upload_again(self, shard: Shard) -> Shard:
+        if shard.token not in shard.strays:
+            # The earlier upload may have arrived although nobody knows its id.
             shard = await self._update(shard, strays=(*shard.strays, shard.token))
+        return await self._upload(shard)
+
+    async def _upload(self, shard: Shard) -> Shard:
         try:
             input_id = await self._provider.upload(self._submission(shard))
         except RequestRefused as error:
@@ -228,10 +237,10 @@ class Advancer:
         logger.info("%s: found its batch %s at the provider", shard.name, first.remote_id)
         return await self._submitted(shard, first.remote_id, adopted=not first.certain)
 
-    async def _resubmit(self, shard: Shard, **changes: object) -> Shard:
+    async def _resubmit(self, shard: Shard, **changes: Any) -> Shard:
         """Back to planned under a new token, with the input encoded anew."""
         renewed = await self._renewed(shard)
-        fields: dict[str, object] = {**_renewal(shard, renewed), "failures": 0, **changes}
+        fields: dict[str, Any] = {**_renewal(shard, renewed), "failures": 0, **changes}
         fields.setdefault("next_at", self._ledger.now())
         return await self._move(shard, ShardState.PLANNED, **fields)
 
@@ -258,9 +267,7 @@ class Advancer:
 
     # -- at the provider --------------------------------------------------------------------
 
-    async def _poll(
-        self, shard: Shard, status: RemoteStatus | None, *, cancelling: bool
-    ) -> Shard:
+    async def _poll(self, shard: Shard, status: RemoteStatus | None, *, cancelling: bool) -> Shard:
         remote_id = shard.remote_id or ""
         try:
             if status is None:
@@ -271,17 +278,18 @@ class Advancer:
                 shard = await self._cancel(shard, remote_id)
         except TRANSIENT as error:
             return await self._wait(shard, error)
-        match status.state:
-            case RemoteState.ENDED:
-                return await self._ended(shard, status)
-            case RemoteState.QUEUE_FULL:
-                return await self._requeue(shard, None)
-            case RemoteState.INPUT_LOST if shard.refusals < MAX_REFUSALS:
-                return await self._resubmit(shard, refusals=shard.refusals + 1)
-            case RemoteState.REFUSED | RemoteState.INPUT_LOST:
-                return await self._collector.refuse(shard, status.faults)
-            case _:
-                return await self._under_way(shard, status)
+        if status.state in UNDER_WAY:
+            return await self._under_way(shard, status)
+        if status.state is RemoteState.ENDED:
+            return await self._ended(shard, status)
+        return await self._refused(shard, status)
+
+    async def _refused(self, shard: Shard, status: RemoteStatus) -> Shard:
+        if status.state is RemoteState.QUEUE_FULL:
+            return await self._requeue(shard, None)
+        if status.state is RemoteState.INPUT_LOST and shard.refusals < MAX_REFUSALS:
+            return await self._resubmit(shard, refusals=shard.refusals + 1)
+        return await self._collector.refuse(shard, status.faults)
 
     async def _unknown(self, shard: Shard) -> Shard:
         age = self._ledger.now() - (shard.submitted_at or 0.0)
@@ -367,10 +375,10 @@ class Advancer:
         changes = {"failures": shard.failures + 1, "next_at": self._ledger.now() + wait}
         return await self._update(shard, **changes)
 
-    async def _update(self, shard: Shard, **changes: object) -> Shard:
+    async def _update(self, shard: Shard, **changes: Any) -> Shard:
         return await self._blocking(self._ledger.update, shard, **changes)
 
-    async def _move(self, shard: Shard, to: ShardState, **changes: object) -> Shard:
+    async def _move(self, shard: Shard, to: ShardState, **changes: Any) -> Shard:
         return await self._blocking(self._ledger.move, shard, to, **changes)
 
 
@@ -378,7 +386,7 @@ def _fault_of(error: ProviderError) -> list[VendorFault]:
     return [*error.faults] or [VendorFault(error.message, code=error.code)]
 
 
-def _renewal(shard: Shard, renewed: Shard) -> dict[str, object]:
+def _renewal(shard: Shard, renewed: Shard) -> dict[str, Any]:
     """What changes when a shard gets a new token and goes back to the start."""
     return {
         "token": renewed.token,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ai_batch.core.accounting import Account, Accountant
+from ai_batch.core.accounting import Account, Accountant, Check
 from ai_batch.core.errors import ProviderError, VendorFault
 from ai_batch.core.ledger import Ledger
-from ai_batch.core.provider import Provider, Submission
+from ai_batch.core.provider import Provider
 from ai_batch.core.requestlog import RequestLog
 from ai_batch.core.results import ChatResponse, ItemError, Usage
 from ai_batch.core.rows import Source
@@ -31,6 +32,8 @@ cut can end without any error where no length was announced."""
 
 MAX_MENDED = 5
 """How often the rest of a batch is sent again after the vendor refused it for single lines."""
+
+REMOTE = (Source.OUTPUT, Source.ERRORS)
 
 MISSING = {
     None: ItemError(
@@ -56,6 +59,7 @@ class Collector:
 
     def __init__(
         self,
+        *,
         ledger: Ledger,
         folder: JobFolder,
         provider: Provider,
@@ -77,19 +81,25 @@ class Collector:
 
         Raises ``ProviderError`` while the rows can't be had; nothing has changed then.
         """
-        for download in range(1, DOWNLOADS + 1):
-            await self._download(shard)
-            accountant = await self._blocking(self._read, shard, cancelling)
-            if not _damaged(shard, accountant.account) or download == DOWNLOADS:
+        accountant = await self._fetched(shard, cancelling)
+        for download in range(1, DOWNLOADS):
+            if not _damaged(shard, accountant.account):
                 break
             logger.warning("%s: %s; downloading again", shard.name, _damage(accountant.account))
             await self._runtime.sleep(backoff(download, self._runtime.random(), cap=10.0))
+            accountant = await self._fetched(shard, cancelling)
         if shard.adopted and accountant.account.missing == shard.count:
             return await self._reject(shard)
         return await self._blocking(self._finish, shard, accountant)
 
+    async def _fetched(self, shard: Shard, cancelling: bool) -> Accountant:  # noqa: FBT001
+        await self._download(shard)
+        return await self._blocking(self._read, shard, cancelling)
+
     async def _download(self, shard: Shard) -> None:
-        files = [self._folder.file(shard.name, source.kind) for source in (Source.OUTPUT, Source.ERRORS)]
+        files = [
+            self._folder.file(shard.name, source.kind) for source in (Source.OUTPUT, Source.ERRORS)
+        ]
         asides = [self._folder.aside(file) for file in files]
         try:
             await self._provider.fetch(submission_of(self._folder, shard), *asides)
@@ -114,12 +124,12 @@ class Collector:
             retries_left=shard.attempt < self._max_attempts and not cancelling,
             check=None if self._types is None else self._checker(shard),
         )
-        for source in (Source.OUTPUT, Source.ERRORS):
+        for source in REMOTE:
             accountant.read(source)
         accountant.count_missing()
         return accountant
 
-    def _checker(self, shard: Shard):  # noqa: ANN202
+    def _checker(self, shard: Shard) -> Check:
         def check(row: bytes, index: int) -> ItemError | None:
             answer = self._provider.decode(row, shard.route)[1]
             if not isinstance(answer, ChatResponse):
@@ -133,9 +143,15 @@ class Collector:
     async def _reject(self, shard: Shard) -> Shard:
         """The batch was adopted on suspicion and is another program's: look on."""
         await self._blocking(self._ledger.reject, shard, shard.remote_id or "")
-        now = self._ledger.now()
-        changes = {"remote_id": None, "adopted": False, "next_at": now, "details": {}}
-        return await self._blocking(self._ledger.move, shard, ShardState.INTENT, **changes)
+        return await self._blocking(
+            self._ledger.move,
+            shard,
+            ShardState.INTENT,
+            remote_id=None,
+            adopted=False,
+            next_at=self._ledger.now(),
+            details={},
+        )
 
     def _finish(self, shard: Shard, accountant: Accountant) -> Shard:
         if accountant.account.missing:
@@ -172,9 +188,7 @@ class Collector:
         fields = dict(zip(Usage.model_fields, usage, strict=True))
         return self._provider.cost(shard.route, Usage(**fields), batch=True)
 
-    def _children(
-        self, shard: Shard, account: Account, changes: dict[str, int]
-    ) -> list[Shard]:
+    def _children(self, shard: Shard, account: Account, changes: dict[str, int]) -> list[Shard]:
         refusals = changes.get("refusals", 0)
         suffix = f"-{changes['attempt']}" if not refusals else f"-r{refusals}"
         child = write_child(
@@ -227,10 +241,7 @@ class Collector:
                 position = (fault.line or 0) - 1
                 if 0 <= position < len(members):
                     index = members[position]
-                    place = {"id": log.id(index), "index": index}
-                    named.append(
-                        VendorFault(fault.message, fault.code, fault.param, fault.line, **place)  # type: ignore[arg-type]
-                    )
+                    named.append(replace(fault, id=log.id(index), index=index))
         return named
 
     async def give_up(self, shard: Shard) -> Shard:
@@ -248,7 +259,9 @@ class Collector:
         )
         return await self._blocking(self._fail_all, shard, lost, ShardState.COLLECTED)
 
-    def _fail_all(self, shard: Shard, error: ItemError, to: ShardState = ShardState.FAILED) -> Shard:
+    def _fail_all(
+        self, shard: Shard, error: ItemError, to: ShardState = ShardState.FAILED
+    ) -> Shard:
         accountant = self._accountant(shard)
         accountant.fill(error)
         return self._end(shard, accountant, to)
@@ -306,5 +319,6 @@ def _refusal(faults: Sequence[VendorFault]) -> ItemError:
         return ItemError(code="batch_refused", message="the provider refused the batch")
     first = general[0]
     return ItemError(
-        code=first.code or "batch_refused", message=f"the provider refused the batch: {first.message}"
+        code=first.code or "batch_refused",
+        message=f"the provider refused the batch: {first.message}",
     )

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -105,7 +105,7 @@ class SQLiteDatabase:
             self._connection.execute(f"PRAGMA {pragma}").fetchall()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> Generator[Transaction, None, None]:
         """A write transaction, alone in this process and across processes."""
         with self._lock:
             try:

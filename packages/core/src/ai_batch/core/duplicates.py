@@ -28,7 +28,7 @@ class IdIndex:
         self._held = 0
         self._spilled = False
 
-    def add(self, id: str) -> None:  # noqa: A002 - it is one
+    def add(self, id: str) -> None:
         """Remember an id."""
         # Randomised per process, which is all right: the index does not outlive it.
         value = hash(id)

@@ -42,6 +42,7 @@ class Engine:
 
     def __init__(
         self,
+        *,
         ledger: Ledger,
         provider: Provider,
         runtime: Runtime,

@@ -60,7 +60,7 @@ def read_request(item: object, index: int) -> Request | list[Problem]:
     if isinstance(item, ChatRequest | EmbeddingRequest):
         return item
     if isinstance(item, str):
-        return ChatRequest(messages=cast("Any", item))
+        return ChatRequest(messages=item)
     if isinstance(item, bytes):
         return _read_line(item, index)
     if isinstance(item, dict):
@@ -72,7 +72,7 @@ def read_request(item: object, index: int) -> Request | list[Problem]:
 
 def _read_line(line: bytes, index: int) -> Request | list[Problem]:
     try:
-        fields = msgspec.json.decode(line)
+        fields: object = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         found = mask(line[:FOUND_LENGTH].decode("utf-8", "replace").strip())
         return [Problem(f"the line is not JSON ({error}): {found!r}", index=index)]
@@ -82,7 +82,7 @@ def _read_line(line: bytes, index: int) -> Request | list[Problem]:
 
 
 def _read_fields(fields: JSONObject, index: int) -> Request | list[Problem]:
-    id = fields.get("id")  # noqa: A001
+    id = fields.get("id")
     if "texts" not in fields and "messages" not in fields:
         message = "a request needs messages (chat) or texts (embedding)"
         return [Problem(message, id=_text(id), index=index)]
@@ -121,8 +121,7 @@ def load_media(request: Request) -> Request | Problem:
             message.model_copy(
                 update={
                     "parts": tuple(
-                        part.loaded() if isinstance(part, Media) else part
-                        for part in message.parts
+                        part.loaded() if isinstance(part, Media) else part for part in message.parts
                     )
                 }
             )

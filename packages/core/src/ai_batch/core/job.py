@@ -74,7 +74,7 @@ class Job:
 
     # -- to the end -------------------------------------------------------------------------
 
-    async def ajoin(self, timeout: float | None = None) -> BatchResponse:  # noqa: ASYNC109 - pinned
+    async def ajoin(self, timeout: float | None = None) -> BatchResponse:
         """Work on the job until every request has its result.
 
         Raises ``TimeoutError`` after ``timeout`` seconds, with the job going on; ``BatchFailed``
@@ -87,10 +87,10 @@ class Job:
         """Like ``ajoin``, blocking."""
         return self._blocking(lambda: self._join(timeout))
 
-    async def _join(self, timeout: float | None) -> BatchResponse:  # noqa: ASYNC109
+    async def _join(self, timeout: float | None) -> BatchResponse:
         if self._context.ledger.job(self.id).finished:
             return self._finished()
-        task = self.start().start()
+        task = self.start().task
         done, _ = await asyncio.wait([task], timeout=timeout)
         if not done:
             raise TimeoutError(f"job {self.id} is still running after {timeout} s; join it again")
@@ -167,7 +167,9 @@ class Job:
 
     def _typed(self, request: Request) -> Request:
         """The request with the Python type of its answer, where this process knows it."""
-        if not isinstance(request, ChatRequest) or not isinstance(request.output_type, OutputSchema):
+        if not isinstance(request, ChatRequest) or not isinstance(
+            request.output_type, OutputSchema
+        ):
             return request
         known = (self._context.types or {}).get(request.output_type.key)
         return request if known is None else request.model_copy(update={"output_type": known})

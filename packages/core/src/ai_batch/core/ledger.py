@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ai_batch.core.budget import ensure_budget, has_room, move_budget
@@ -46,6 +46,10 @@ _TOTALS = """SELECT COUNT(*),
     FROM shard WHERE job_id = ?"""
 
 
+LOGGED = frozenset({"remote_id", "input_id", "token", "cut", "ok", "failed", "retried"})
+"""Changes that the event log keeps beside the move itself."""
+
+
 class Ledger:
     """Named operations on jobs, shards and budgets; each is one transaction."""
 
@@ -71,10 +75,8 @@ class Ledger:
             if found is not None:
                 return found
             tx.execute(_insert("job", JOB_COLUMNS), job_row(job))
-            tx.execute_many(
-                _insert("shard", SHARD_COLUMNS), [shard_row(shard) for shard in shards]
-            )
-            self._log(tx, job.id, None, None, None, "planned", {"total": job.total})
+            tx.execute_many(_insert("shard", SHARD_COLUMNS), [shard_row(shard) for shard in shards])
+            self._log(tx, job.id, to="planned", detail={"total": job.total})
         return job
 
     def find_job(self, fingerprint: str, *, delivered: bool = False) -> JobRecord | None:
@@ -99,7 +101,7 @@ class Ledger:
             sets = ", ".join(f"{name} = ?" for name in changes)
             sql = f"UPDATE job SET {sets} WHERE id = ?"  # noqa: S608 - our own column names
             tx.execute(sql, (*changes.values(), job_id))
-            self._log(tx, job_id, None, None, None, None, changes)
+            self._log(tx, job_id, detail=changes)
             return _job(tx, job_id)
 
     def cancel_job(self, job_id: str) -> JobRecord:
@@ -108,8 +110,10 @@ class Ledger:
             job = _job(tx, job_id)
             if job.state == "running":
                 tx.execute("UPDATE job SET state = 'cancelling' WHERE id = ?", (job_id,))
-                tx.execute("UPDATE shard SET next_at = 0 WHERE job_id = ? AND cleaned = 0", (job_id,))
-                self._log(tx, job_id, None, None, "running", "cancelling", {})
+                tx.execute(
+                    "UPDATE shard SET next_at = 0 WHERE job_id = ? AND cleaned = 0", (job_id,)
+                )
+                self._log(tx, job_id, before="running", to="cancelling")
             return _job(tx, job_id)
 
     def totals(self, job_id: str) -> Totals:
@@ -181,14 +185,14 @@ class Ledger:
             )
         return None if rows[0][0] is None else float(rows[0][0])
 
-    def update(self, shard: Shard, **changes: Any) -> Shard:  # noqa: ANN401
+    def update(self, shard: Shard, **changes: Any) -> Shard:
         """Change fields of a leased shard, its state apart."""
         with self._database.transaction() as tx:
             _fenced(tx, shard, changes)
         return shard.evolve(**changes)
 
     def move(
-        self, shard: Shard, to: ShardState, *, children: Sequence[Shard] = (), **changes: Any  # noqa: ANN401
+        self, shard: Shard, to: ShardState, *, children: Sequence[Shard] = (), **changes: Any
     ) -> Shard:
         """Take a leased shard to another state; its budget and its children move along.
 
@@ -221,15 +225,13 @@ class Ledger:
         for child in children:
             seq = tx.execute("SELECT MAX(seq) + 1 FROM shard WHERE job_id = ?", (shard.job_id,))
             tx.execute(_insert("shard", SHARD_COLUMNS), shard_row(child.evolve(seq=seq[0][0])))
-        detail = {key: changes[key] for key in ("remote_id", "input_id", "token") if key in changes}
-        self._log(tx, shard.job_id, shard.seq, shard.fence, shard.state, to, detail)
+        detail = {key: value for key, value in changes.items() if key in LOGGED}
+        self._log(tx, shard.job_id, shard, before=shard.state, to=to, detail=detail)
         return moved
 
     # -- budgets ----------------------------------------------------------------------------
 
-    def limit_account(
-        self, account: str, max_batches: int | None, max_tokens: int | None
-    ) -> None:
+    def limit_account(self, account: str, max_batches: int | None, max_tokens: int | None) -> None:
         """Set how many batches and tokens of an account may stand in the queue at once."""
         with self._database.transaction() as tx:
             ensure_budget(tx, account)
@@ -238,7 +240,7 @@ class Ledger:
                 (max_batches, max_tokens, account),
             )
 
-    def refuse(self, shard: Shard, wait: float, **changes: Any) -> tuple[Shard, bool]:  # noqa: ANN401
+    def refuse(self, shard: Shard, wait: float, **changes: Any) -> tuple[Shard, bool]:
         """Put a shard back that the vendor's queue had no room for, and learn from it.
 
         Whatever else of the account is in the queue is taken for all that fits, until some of
@@ -296,15 +298,16 @@ class Ledger:
         self,
         tx: Transaction,
         job_id: str,
-        seq: int | None,
-        fence: int | None,
-        from_state: str | None,
-        to_state: str | None,
-        detail: dict[str, Any],
+        shard: Shard | None = None,
+        *,
+        before: str | None = None,
+        to: str | None = None,
+        detail: Mapping[str, object] | None = None,
     ) -> None:
+        place = (None, None) if shard is None else (shard.seq, shard.fence)
         tx.execute(
             "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (self.now(), job_id, seq, fence, from_state, to_state, json.dumps(detail)),
+            (self.now(), job_id, *place, before, to, json.dumps(detail or {})),
         )
 
 
@@ -330,7 +333,7 @@ def _job(tx: Transaction, job_id: str) -> JobRecord:
     return read_job(rows[0])
 
 
-def _set(tx: Transaction, shard: Shard, **changes: Any) -> None:  # noqa: ANN401
+def _set(tx: Transaction, shard: Shard, **changes: Any) -> None:
     sets = ", ".join(f"{name} = ?" for name in changes)
     values = [column(name, value) for name, value in changes.items()]
     sql = f"UPDATE shard SET {sets} WHERE job_id = ? AND seq = ?"  # noqa: S608
@@ -346,4 +349,6 @@ def _fenced(tx: Transaction, shard: Shard, changes: dict[str, Any]) -> None:
         (*values, shard.job_id, shard.seq, shard.owner, shard.fence, shard.state.value),
     )
     if changed != 1:
-        raise LeaseLost(f"shard {shard.name} of job {shard.job_id} was taken over by another process")
+        raise LeaseLost(
+            f"shard {shard.name} of job {shard.job_id} was taken over by another process"
+        )

@@ -8,7 +8,7 @@ import inspect
 import mimetypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, cast
 
 from pydantic import (
     BaseModel,
@@ -42,6 +42,12 @@ __all__ = [
 
 JSONObject: TypeAlias = dict[str, Any]
 """A JSON object as Python holds it."""
+
+
+def as_object(value: object) -> JSONObject | None:
+    """The value if it is a JSON object; None for anything else."""
+    return cast("JSONObject", value) if isinstance(value, dict) else None
+
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
@@ -207,13 +213,17 @@ class Message(_Value):
     role: Role
     parts: Annotated[tuple[Part, ...], BeforeValidator(_as_parts)]
 
+    if TYPE_CHECKING:
+
+        def __init__(self, *, role: Role, parts: PartLike | Sequence[PartLike]) -> None: ...
+
     @model_validator(mode="before")
     @classmethod
     def _content_is_parts(cls, value: object) -> object:
-        if isinstance(value, dict) and "content" in value and "parts" not in value:
-            fields = cast("JSONObject", value)
-            return {("parts" if key == "content" else key): item for key, item in fields.items()}
-        return cast("object", value)
+        fields = as_object(value)
+        if fields is None or "content" not in fields or "parts" in fields:
+            return value
+        return {("parts" if key == "content" else key): item for key, item in fields.items()}
 
     @property
     def text(self) -> str:
@@ -222,7 +232,7 @@ class Message(_Value):
 
 
 def _message(role: Role, parts: tuple[PartLike, ...]) -> Message:
-    return Message(role=role, parts=cast("tuple[Part, ...]", parts))
+    return Message(role=role, parts=parts)
 
 
 def system(*parts: PartLike) -> Message:
@@ -241,7 +251,7 @@ def assistant(*parts: PartLike) -> Message:
 
 
 def tool_result(
-    id: str,  # noqa: A002 - the name that every vendor gives it
+    id: str,
     content: str,
     *,
     name: str | None = None,

@@ -58,7 +58,7 @@ class Plan:
     fingerprint: str
     drafts: list[Draft]
     routes: dict[Route, RouteTotals]
-    types: dict[str, object] = field(default_factory=dict)
+    types: dict[str, object] = field(default_factory=dict[str, object])
     structured: bool = False
 
 
@@ -75,8 +75,10 @@ class Planner:
         max_tokens: int | None = None,
         salt: str = "",
     ) -> None:
-        """``max_tokens`` lowers the vendor's limit of tokens in one batch; ``salt`` sets a job apart
-        from others of the same requests."""
+        """``max_tokens`` lowers the vendor's limit of tokens in one batch.
+
+        ``salt`` sets a job apart from others of the same requests.
+        """
         self._provider = provider
         self._folder = folder
         self._names = (store_id, job_id)

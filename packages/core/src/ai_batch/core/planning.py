@@ -23,8 +23,10 @@ __all__ = ["Estimate", "Planning", "estimate_plan"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a job would be. Tokens are estimated from the texts' sizes; ``output_tokens`` is the
-    sum of ``max_tokens``, 0 where none is set. Costs are in USD, None where a price is not known.
+    """What a job would be.
+
+    Tokens are estimated from the texts' sizes; ``output_tokens`` is the sum of ``max_tokens``, 0
+    where none is set. Costs are in USD, None where a price is not known.
     """
 
     requests: int

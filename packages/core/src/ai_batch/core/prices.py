@@ -31,9 +31,9 @@ def token_cost(
 
 
 @lru_cache(maxsize=1)
-def _prices() -> Any:  # noqa: ANN401 - an optional dependency's module
+def _prices() -> Any:
     try:
-        import genai_prices  # noqa: PLC0415 - optional, and 0.8 s of import time
+        import genai_prices
     except ImportError:
         logger.info('no prices: pip install "ai-batch-core[prices]" brings them')
         return None
@@ -41,7 +41,7 @@ def _prices() -> Any:  # noqa: ANN401 - an optional dependency's module
 
 
 def _live_cost(provider_id: str, model: str, usage: Usage) -> Decimal | None:
-    import genai_prices  # noqa: PLC0415
+    import genai_prices
 
     tokens = genai_prices.Usage(
         input_tokens=usage.input_tokens,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol, Self, cast
+from typing import Protocol, Self
 
 from ai_batch.core import blocking
 from ai_batch.core.database import SQLiteDatabase
@@ -197,7 +197,7 @@ class NativeProcessor:
 
     def _planned(self, requests: Requests, salt: str = "") -> Job | None:
         if isinstance(requests, AsyncIterable):
-            return blocking.call(self._aplanned(cast("AsyncIterable[object]", requests), salt))
+            return blocking.call(self._aplanned(requests, salt))
         # In the caller's thread: what is iterated may belong to it, such as a SQLite cursor.
         with self._planning(salt) as planning:
             for item in items_of(requests):
@@ -207,8 +207,8 @@ class NativeProcessor:
     async def _aplanned(self, requests: Requests, salt: str = "") -> Job | None:
         with self._planning(salt) as planning:
             if isinstance(requests, AsyncIterable):
-                async for item in requests:
-                    planning.planner.add(item)
+                async for request in requests:
+                    planning.planner.add(request)
             else:
                 for count, item in enumerate(items_of(requests)):
                     planning.planner.add(item)
@@ -229,7 +229,7 @@ def _some(job: Job | None) -> Job:
 
 async def _launch(job: Job) -> None:
     run = job.start()
-    task = run.start()
+    task = run.task
     launched = asyncio.create_task(run.engine.launched.wait())
     await asyncio.wait({task, launched}, return_when=asyncio.FIRST_COMPLETED)
     launched.cancel()

@@ -77,7 +77,7 @@ class Submission:
     intent_at: float | None = None
     rejected: frozenset[str] = frozenset()
     strays: tuple[str, ...] = ()
-    details: dict[str, str | None] = field(default_factory=dict)
+    details: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
 
 
 class RemoteState(StrEnum):
@@ -108,7 +108,7 @@ class RemoteStatus:
     rows: int | None = None
     cut: Literal["expired", "cancelled"] | None = None
     faults: Sequence[VendorFault] = ()
-    details: dict[str, str | None] = field(default_factory=dict)
+    details: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ _FROM_COLUMN: dict[str, Callable[[Any], object]] = {
 }
 
 
-def column(name: str, value: Any) -> object:  # noqa: ANN401 - the fields have many types
+def column(name: str, value: Any) -> object:
     """A field's value as the database takes it."""
     convert = _TO_COLUMN.get(name)
     return value if convert is None else convert(value)
@@ -74,7 +74,7 @@ class JobRecord:
     fingerprint: str
     provider: str
     folder: str
-    spec: dict[str, Any] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict[str, Any])
     state: str = "running"
     total: int = 0
     created_at: float = 0.0

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PydanticUndefinedAnnotation,
+    PydanticUserError,
+    TypeAdapter,
+)
 
-from ai_batch.core.messages import JSONObject, Message, Text, Tool
+from ai_batch.core.messages import JSONObject, Message, Text, Tool, as_object
 
 __all__ = ["ChatRequest", "EmbeddingRequest", "OutputSchema", "Request", "output_schema"]
+
+
+MessagesLike: TypeAlias = str | Message | Sequence[Message | JSONObject]
+"""A string (one user message), a message, or messages."""
 
 
 class OutputSchema(BaseModel):
@@ -42,14 +55,14 @@ def output_schema(output_type: object) -> OutputSchema:
     if isinstance(output_type, dict):
         given = cast("JSONObject", output_type)
         return OutputSchema.of(str(given.get("title") or "output"), given)
-    return _schema_of_type(cast("type[object]", output_type))
+    return _schema_of_type(output_type)
 
 
 @lru_cache(maxsize=256)
-def _schema_of_type(output_type: type[object]) -> OutputSchema:
+def _schema_of_type(output_type: Hashable) -> OutputSchema:
     try:
-        schema = TypeAdapter(output_type).json_schema()
-    except Exception as error:
+        schema = TypeAdapter[object](cast("Any", output_type)).json_schema()
+    except (PydanticUserError, PydanticUndefinedAnnotation, NameError) as error:
         raise TypeError(f"output_type {output_type!r} has no JSON schema: {error}") from None
     return OutputSchema.of(getattr(output_type, "__name__", "output"), schema)
 
@@ -71,11 +84,12 @@ def _dump_output_type(value: object) -> object:
 
 
 def _load_output_type(value: object) -> object:
-    if isinstance(value, dict) and value.keys() == OutputSchema.model_fields.keys():
-        return OutputSchema.model_validate(value)
+    given = as_object(value)
+    if given is not None and given.keys() == OutputSchema.model_fields.keys():
+        return OutputSchema.model_validate(given)
     if value is not None:
         output_schema(value)
-    return cast("object", value)
+    return value
 
 
 OutputType: TypeAlias = Annotated[
@@ -86,7 +100,7 @@ OutputType: TypeAlias = Annotated[
 class _Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    id: str | None = None
+    id: Annotated[str | None, Field(coerce_numbers_to_str=True)] = None
     model: str | None = None
     metadata: dict[str, str] | None = None
     extra: JSONObject | None = None
@@ -113,6 +127,27 @@ class ChatRequest(_Request):
     output_type: OutputType = None
     reasoning_effort: str | None = None
 
+    if TYPE_CHECKING:
+        # What may be given is wider than what is kept, which the checkers can't see by themselves.
+        def __init__(
+            self,
+            *,
+            messages: MessagesLike,
+            id: str | None = None,
+            model: str | None = None,
+            max_tokens: int | None = None,
+            temperature: float | None = None,
+            top_p: float | None = None,
+            stop: str | Sequence[str] | None = None,
+            seed: int | None = None,
+            tools: Sequence[Tool] | None = None,
+            tool_choice: str | None = None,
+            output_type: object = None,
+            reasoning_effort: str | None = None,
+            metadata: Mapping[str, str] | None = None,
+            extra: JSONObject | None = None,
+        ) -> None: ...
+
 
 class EmbeddingRequest(_Request):
     """Texts to embed: one vector per text, in order. A single string is one text.
@@ -124,13 +159,20 @@ class EmbeddingRequest(_Request):
     dimensions: int | None = None
     task: str | None = None
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            texts: str | Sequence[str],
+            id: str | None = None,
+            model: str | None = None,
+            dimensions: int | None = None,
+            task: str | None = None,
+            metadata: Mapping[str, str] | None = None,
+            extra: JSONObject | None = None,
+        ) -> None: ...
+
 
 Request: TypeAlias = ChatRequest | EmbeddingRequest
 """What a job consists of."""
-
-
-def texts_of(request: Request) -> Sequence[str]:
-    """Every text that a request holds, for estimating its tokens."""
-    if isinstance(request, EmbeddingRequest):
-        return request.texts
-    return [message.text for message in request.messages]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, overl
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ai_batch.core.messages import JSONObject, Thinking, ToolCall
+from ai_batch.core.messages import JSONObject, Thinking, ToolCall, as_object
 from ai_batch.core.requests import Request
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = [
     "Result",
     "ResultSource",
     "Usage",
+    "pack_vector",
 ]
 
 FinishReason: TypeAlias = Literal[
@@ -46,8 +47,9 @@ class _Value(BaseModel):
 
 
 class Usage(_Value):
-    """Tokens that were used. Cached input and cache writes are part of ``input_tokens``, and
-    reasoning tokens part of ``output_tokens``. ``+`` adds.
+    """Tokens that were used; ``+`` adds.
+
+    Cached input and cache writes are part of ``input_tokens``, reasoning of ``output_tokens``.
     """
 
     input_tokens: int = 0
@@ -123,12 +125,28 @@ class EmbeddingResponse(_Value):
     response_id: str | None = None
     body: bytes = Field(default=b"", repr=False, exclude=True)
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            vectors: Sequence[Sequence[float]] = (),
+            data: bytes = b"",
+            count: int = 0,
+            dimensions: int = 0,
+            usage: Usage = ...,
+            model: str | None = None,
+            response_id: str | None = None,
+            body: bytes = b"",
+        ) -> None: ...
+
     @model_validator(mode="before")
     @classmethod
     def _pack(cls, value: object) -> object:
-        if not isinstance(value, dict) or "vectors" not in value:
-            return cast("object", value)
-        fields = dict(cast("JSONObject", value))
+        given = as_object(value)
+        if given is None or "vectors" not in given:
+            return value
+        fields = dict(given)
         vectors = cast("Sequence[Sequence[float]]", fields.pop("vectors"))
         dimensions = len(vectors[0]) if len(vectors) else 0
         if any(len(vector) != dimensions for vector in vectors):
@@ -149,7 +167,7 @@ class EmbeddingResponse(_Value):
 
         Needs numpy: ``pip install "ai-batch-core[numpy]"``.
         """
-        import numpy  # noqa: PLC0415 - optional, and 0.1 s of import time
+        import numpy
 
         shape = (self.count, self.dimensions)
         return numpy.frombuffer(self.data, dtype="<f4").reshape(shape)
@@ -196,7 +214,7 @@ class Result:
     def __init__(
         self,
         *,
-        id: str,  # noqa: A002 - the pinned name
+        id: str,
         index: int,
         outcome: Outcome,
         request: Request | Callable[[], Request],
@@ -252,7 +270,7 @@ class Result:
 
 
 def _rebuild_result(
-    id: str,  # noqa: A002
+    id: str,
     index: int,
     outcome: Outcome,
     request: Request,

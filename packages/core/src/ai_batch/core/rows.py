@@ -65,7 +65,9 @@ class RowTable:
         """The number of requests."""
         return len(self._data) // _PLACE.size
 
-    def put(self, position: int, offset: int, length: int, source: Source, *, retried: bool) -> None:
+    def put(
+        self, position: int, offset: int, length: int, source: Source, *, retried: bool
+    ) -> None:
         """Record where the row of the request at ``position`` is."""
         _PLACE.pack_into(self._data, position * _PLACE.size, offset, length, source, retried)
 

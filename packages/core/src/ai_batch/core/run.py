@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from ai_batch.core.advance import Advancer
 from ai_batch.core.delivery import read_to_end
@@ -81,32 +82,37 @@ class JobRun:
         self.context = context
         options = context.options
         advancer = Advancer(
-            context.ledger,
-            context.folder,
-            context.provider,
-            options.runtime,
-            options.policy,
-            context.types,
+            ledger=context.ledger,
+            folder=context.folder,
+            provider=context.provider,
+            runtime=options.runtime,
+            policy=options.policy,
+            types=context.types,
         )
         self.engine = Engine(
-            context.ledger,
-            context.provider,
-            options.runtime,
-            advancer,
-            context.record.id,
-            self._on_shard,
+            ledger=context.ledger,
+            provider=context.provider,
+            runtime=options.runtime,
+            advancer=advancer,
+            job_id=context.record.id,
+            listener=self._on_shard,
         )
         self._meter = ProgressMeter(context.ledger, context.record, options)
         self._queues: set[asyncio.Queue[Shard | None]] = set()
         self._task: asyncio.Task[JobRecord] | None = None
 
-    def start(self) -> asyncio.Task[JobRecord]:
-        """Begin, or go on; the task that ends with the job."""
+    def start(self) -> None:
+        """Begin, or go on."""
         if self._task is None:
             self._task = asyncio.create_task(self._run())
             # Whoever joins gets the error; that nobody may have joined is no reason to complain.
             self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return self._task
+
+    @property
+    def task(self) -> asyncio.Task[JobRecord]:
+        """The task that ends with the job; begins it where nobody has."""
+        self.start()
+        return cast("asyncio.Task[JobRecord]", self._task)
 
     async def _run(self) -> JobRecord:
         self._meter.start()
@@ -140,7 +146,7 @@ class JobRun:
         """What happens to the job, from its beginning; each request's item comes once."""
         queue: asyncio.Queue[Shard | None] = asyncio.Queue()
         self._queues.add(queue)
-        task = self.start()
+        task = self.task
         try:
             async for event in self._follow(queue):
                 yield event
@@ -182,5 +188,3 @@ class JobRun:
             yield ItemEvent(result)
             if count % BREATH == 0:
                 await asyncio.sleep(0)
-
-

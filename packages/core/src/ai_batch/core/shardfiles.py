@@ -41,7 +41,7 @@ def write_child(
     indices: Sequence[int],
     *,
     suffix: str,
-    **changes: int | float,
+    **changes: float,
 ) -> Shard:
     """A new shard for some of the parent's requests, its files written; ``seq`` is not yet set.
 

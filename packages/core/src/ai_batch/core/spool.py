@@ -22,7 +22,7 @@ import secrets
 import shutil
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
@@ -90,7 +90,7 @@ class JobFolder:
         return self.path / f"{name}.{kind}"
 
     @contextlib.contextmanager
-    def written(self, path: Path) -> Iterator[IO[bytes]]:
+    def written(self, path: Path) -> Generator[IO[bytes], None, None]:
         """A file that appears at ``path``, complete and synced, when the block ends well."""
         aside = self.aside(path)
         try:
@@ -107,7 +107,7 @@ class JobFolder:
 
     def publish(self, aside: Path, path: Path) -> None:
         """Put a finished file in its place, durably."""
-        os.replace(aside, path)
+        aside.replace(path)
         _sync_folder(self.path)
 
     def sync(self, path: Path) -> None:

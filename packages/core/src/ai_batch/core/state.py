@@ -101,7 +101,7 @@ class Shard:
     cost: float | None = None
     cut: str | None = None
     rows_expected: int | None = None
-    details: dict[str, str | None] = field(default_factory=dict)
+    details: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
     faults: tuple[VendorFault, ...] = ()
     strays: tuple[str, ...] = ()
     cleaned: bool = False
@@ -109,7 +109,7 @@ class Shard:
     lease_until: float = 0.0
     fence: int = 0
 
-    def evolve(self, **changes: Any) -> Shard:  # noqa: ANN401 - the fields have many types
+    def evolve(self, **changes: Any) -> Shard:
         """A copy with some fields changed."""
         return replace(self, **changes)
 

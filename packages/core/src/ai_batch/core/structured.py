@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
@@ -16,8 +16,8 @@ __all__ = ["parse_answer"]
 
 
 @lru_cache(maxsize=256)
-def _adapter(output_type: type[object]) -> TypeAdapter[Any]:
-    return TypeAdapter(output_type)
+def _adapter(output_type: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast("Any", output_type))
 
 
 def parse_answer(
@@ -48,4 +48,4 @@ def parse_answer(
 def _parse(text: str, output_type: object) -> object:
     if output_type is None:
         return msgspec.json.decode(text)
-    return _adapter(cast("type[object]", output_type)).validate_json(text)
+    return _adapter(output_type).validate_json(text)

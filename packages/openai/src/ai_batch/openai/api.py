@@ -54,16 +54,14 @@ class OpenAIApi:
             self._clients[loop] = make_client(self._settings)
         return self._clients[loop]
 
-    async def _call(
-        self, work: Callable[[Any], Any], *, creating: bool = False
-    ) -> Any:
+    async def _call(self, work: Callable[[Any], Any], *, creating: bool = False) -> Any:
         """Run one SDK call, of an async client or in a thread, with its errors translated."""
         client = await _imported(self._client)
         try:
             if _is_async(client):
                 return await cast("Awaitable[object]", work(client))
             return await asyncio.to_thread(work, client)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the border: everything is translated
             failure = translated(error, creating=creating, secret=self._settings.secret)
         raise failure from None
 

@@ -29,6 +29,13 @@ __all__ = ["is_input_missing", "is_queue_full", "retry_after_of", "translated"]
 
 LONGEST_MESSAGE = 1000
 
+BY_STATUS: dict[int, type[ProviderError]] = {
+    401: AuthenticationFailed,
+    403: AuthenticationFailed,
+    404: RemoteNotFound,
+    429: RateLimited,
+}
+
 
 def translated(error: Exception, *, creating: bool, secret: str | None) -> AIBatchError:
     """The error to raise. ``creating`` tells that the call may have made a batch."""
@@ -78,22 +85,16 @@ def _of_status(error: Any, text: str, *, creating: bool) -> ProviderError:
     )
 
 
-def _kind_of(
-    status: int, code: str | None, text: str, *, creating: bool
-) -> type[ProviderError]:
-    if status in {401, 403}:
-        return AuthenticationFailed
+def _kind_of(status: int, code: str | None, text: str, *, creating: bool) -> type[ProviderError]:
     if code == "insufficient_quota":
         return QuotaExhausted
     if is_queue_full(code, text):
         return QueueFull
-    if status == 429:
-        return RateLimited
-    if status == 404 or (creating and is_input_missing(code, text)):
+    if creating and is_input_missing(code, text):
         return RemoteNotFound
     if status in {408, 409} or status >= 500:
         return OutcomeUnknown if creating else ProviderUnavailable
-    return RequestRefused
+    return BY_STATUS.get(status, RequestRefused)
 
 
 def is_queue_full(code: str | None, message: str) -> bool:
@@ -108,8 +109,9 @@ def is_input_missing(code: str | None, message: str) -> bool:
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait: ``retry-after-ms``, or ``retry-after`` in seconds or
-    as a date; None where there is nothing that makes sense.
+    """Seconds that the server asks to wait; None where it says nothing that makes sense.
+
+    ``retry-after-ms`` wins over ``retry-after``, which is in seconds or a date.
     """
     milliseconds = headers.get("retry-after-ms")
     if milliseconds is not None:

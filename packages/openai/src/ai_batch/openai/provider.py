@@ -103,7 +103,9 @@ class OpenAIProvider:
         return problems
 
     def _endpoint(self, request: Request) -> str:
-        return "/v1/embeddings" if isinstance(request, EmbeddingRequest) else self._settings.endpoint
+        return (
+            "/v1/embeddings" if isinstance(request, EmbeddingRequest) else self._settings.endpoint
+        )
 
     def _model(self, request: Request) -> str | None:
         settings = self._settings
@@ -114,8 +116,10 @@ class OpenAIProvider:
 
     def route(self, request: Request) -> Route:
         """One endpoint and one model per batch."""
-        kind = "chat" if isinstance(request, ChatRequest) else "embedding"
-        return Route(kind, self._endpoint(request), self._model(request) or "")
+        endpoint, model = self._endpoint(request), self._model(request) or ""
+        if isinstance(request, ChatRequest):
+            return Route("chat", endpoint, model)
+        return Route("embedding", endpoint, model)
 
     def encode(self, request: Request, route: Route, wire_id: str) -> bytes:
         """One line of the input file."""
@@ -169,9 +173,7 @@ class OpenAIProvider:
         """Batches with the submission's token or input file, by listing back to its intent."""
         since = (submission.intent_at or 0.0) - CLOCK_SLACK
         found = [
-            str(batch["id"])
-            async for batch in self._listed(since)
-            if belongs_to(batch, submission)
+            str(batch["id"]) async for batch in self._listed(since) if belongs_to(batch, submission)
         ]
         return [Candidate(batch_id) for batch_id in reversed(found)]
 
