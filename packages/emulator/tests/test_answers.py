@@ -35,8 +35,13 @@ FUNCTION: dict[str, Any] = {"name": "save", "parameters": SCHEMA}
 
 def chat(lab: Lab, **options: Any) -> Any:
     """A live chat answer."""
-    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}], **options}
-    return lab.client.chat.completions.create(**body)
+    body: dict[str, Any] = {
+        "model": "gpt-4o",
+        "messages": [{"role": "user", "content": "hello"}],
+        **options,
+    }
+    create: Callable[..., Any] = lab.client.chat.completions.create
+    return create(**body)
 
 
 def test_chat_repeats_the_last_user_text(lab: Lab) -> None:
@@ -100,8 +105,8 @@ def test_chat_calls_tools_when_it_must(lab: Lab, choice: Any, names: list[str]) 
     """A call that is demanded is made, with the smallest arguments."""
     tools = [{"type": "function", "function": {"name": "first"}}]
     tools.append({"type": "function", "function": FUNCTION})
-    (found,) = chat(lab, tools=tools, tool_choice=choice).choices
-    calls = found.message.tool_calls or []
+    found = chat(lab, tools=tools, tool_choice=choice).choices[0]
+    calls: list[Any] = found.message.tool_calls or []
     assert [call.function.name for call in calls] == names
     assert found.finish_reason == ("tool_calls" if names else "stop")
     if names == ["save"]:
