@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from ai_batch.emulator.control import control_routes
 from ai_batch.emulator.faults import Fault, FaultPlan
+from ai_batch.emulator.openai.answering import answerer_of
 from ai_batch.emulator.openai.vendor import OpenAIVendor
 from ai_batch.emulator.options import (
     DEFAULT_WEBHOOK_SECRET,
@@ -29,6 +30,7 @@ from ai_batch.emulator.surface import Surface
 from ai_batch.emulator.world import World
 
 if TYPE_CHECKING:
+    import socket
     from types import TracebackType
     from typing import Self
 
@@ -90,6 +92,7 @@ class Emulator(Surface):
             known_model=known_model,
             embedding_dimensions=embedding_dimensions,
         )
+        answerer_of(self._options)  # A typing mistake is told here, before anything is open.
         self._home = home
         self._host = host
         self._port = port
@@ -138,8 +141,14 @@ class Emulator(Surface):
         if self._running is not None:
             msg = "the emulator runs already"
             raise RuntimeError(msg)
-        self._running = _Running(self, self._options, self._faults, self._home)
-        self._port = self._running.open(self._host, self._port)
+        listening = listen(self._host, self._port)
+        try:
+            self._running = _Running(self, self._options, self._faults, self._home)
+        except BaseException:
+            listening.close()
+            raise
+        self._running.serve(listening)
+        self._port = listening.getsockname()[1]
         return self
 
     def stop(self) -> None:
@@ -215,12 +224,9 @@ class _Running:
         self._app = Starlette(routes=[*control_routes(emulator), *self._openai.routes()])
         self.server: ServerThread
 
-    def open(self, host: str, port: int) -> int:
-        listening = listen(host, port)
+    def serve(self, listening: socket.socket) -> None:
         self.server = ServerThread(self._app, listening)
         self.server.start()
-        chosen: int = listening.getsockname()[1]
-        return chosen
 
     def close(self) -> None:
         self.server.stop()

@@ -76,11 +76,11 @@ def cancelled_early(batch: BatchRecord) -> bool:
 
 def rows_by(batch: BatchRecord, now: float) -> int:
     """Return how many rows are answered at a time; they are answered evenly over `in_progress`."""
-    duration = batch.durations.in_progress
-    spent = now - validated_at(batch)
-    if spent >= duration:
+    begin, duration = validated_at(batch), batch.durations.in_progress
+    # The sum is the one of `work_due_at`: a difference would lose the last row to rounding.
+    if now >= begin + duration:
         return batch.total
-    return max(0, int(batch.total * spent / duration))
+    return max(0, int(batch.total * (now - begin) / duration))
 
 
 def moments(batch: BatchRecord) -> Moments:
