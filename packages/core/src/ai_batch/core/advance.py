@@ -189,18 +189,14 @@ class Advancer:
             raise error
         return shard
 
-    async def _submitted(self, shard: Shard, remote_id: str, *, adopted: bool = False) -> Shard:
+    async def _submitted(self, shard: Shard, remote_id: str) -> Shard:
+        changes = {"remote_id": remote_id, "adopted": False, **self._submission_changes()}
+        return await self._move(shard, ShardState.SUBMITTED, **changes)
+
+    def _submission_changes(self) -> dict[str, Any]:
         now = self._ledger.now()
         wait = poll_delay(0.0, interval=self._policy.poll_interval)
-        return await self._move(
-            shard,
-            ShardState.SUBMITTED,
-            remote_id=remote_id,
-            adopted=adopted,
-            submitted_at=now,
-            failures=0,
-            next_at=now + wait,
-        )
+        return {"submitted_at": now, "failures": 0, "next_at": now + wait}
 
     # -- a create of unknown outcome --------------------------------------------------------
 
@@ -230,12 +226,14 @@ class Advancer:
         candidates = await self._provider.find(submission)
         if not candidates:
             return None
-        first, *others = candidates
-        for other in others:
+        for other in candidates[1:]:
             if other.certain:
                 await self._provider.cancel(other.remote_id)
-        logger.info("%s: found its batch %s at the provider", shard.name, first.remote_id)
-        return await self._submitted(shard, first.remote_id, adopted=not first.certain)
+        changes = self._submission_changes()
+        found = await self._blocking(self._ledger.adopt, shard, candidates, **changes)
+        if found is not None:
+            logger.info("%s: found its batch %s at the provider", shard.name, found.remote_id)
+        return found
 
     async def _resubmit(self, shard: Shard, **changes: Any) -> Shard:
         """Back to planned under a new token, with the input encoded anew."""

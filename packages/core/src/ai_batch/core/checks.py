@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ai_batch.core.errors import Problem
-from ai_batch.core.messages import Text
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
 
 __all__ = ["check_request"]
@@ -13,9 +12,9 @@ __all__ = ["check_request"]
 
 def check_request(request: Request) -> list[Problem]:
     """Faults of the request itself; its place is filled in by the caller."""
-    if isinstance(request, EmbeddingRequest):
-        return list(_check_texts(request))
-    return list(_check_messages(request))
+    if isinstance(request, ChatRequest):
+        return list(_check_messages(request))
+    return list(_check_texts(request))
 
 
 def _check_texts(request: EmbeddingRequest) -> Iterator[Problem]:
@@ -32,7 +31,7 @@ def _check_messages(request: ChatRequest) -> Iterator[Problem]:
     if not request.messages:
         yield Problem("no messages; give at least one", field="messages")
     for place, message in enumerate(request.messages):
-        if not any(type(part) is not Text or part.text for part in message.parts):
+        if message.only_text and not message.text:
             yield Problem("an empty message", field=f"messages.{place}")
     if request.max_tokens is not None and request.max_tokens < 1:
         yield Problem(f"must be 1 or more, found {request.max_tokens}", field="max_tokens")

@@ -12,7 +12,7 @@ from ai_batch.core.errors import ProviderError, VendorFault
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.provider import Provider
 from ai_batch.core.requestlog import RequestLog
-from ai_batch.core.results import ChatResponse, ItemError, Usage
+from ai_batch.core.results import ChatResponse, ItemError
 from ai_batch.core.rows import Source
 from ai_batch.core.runtime import Runtime
 from ai_batch.core.schedule import backoff
@@ -169,7 +169,6 @@ class Collector:
     ) -> Shard:
         account = accountant.write()
         children = self._children(shard, account, child_changes) if account.retry else []
-        usage = tuple(account.usage)
         return self._ledger.move(
             shard,
             to,
@@ -177,16 +176,11 @@ class Collector:
             ok=account.ok,
             failed=account.failed,
             retried=len(account.retry),
-            usage=usage,
-            cost=self._cost(shard, usage),
+            usage=tuple(account.usage),
             faults=tuple(faults),
             failures=0,
             next_at=self._ledger.now(),
         )
-
-    def _cost(self, shard: Shard, usage: Sequence[int]) -> float | None:
-        fields = dict(zip(Usage.model_fields, usage, strict=True))
-        return self._provider.cost(shard.route, Usage(**fields), batch=True)
 
     def _children(self, shard: Shard, account: Account, changes: dict[str, int]) -> list[Shard]:
         refusals = changes.get("refusals", 0)
@@ -291,7 +285,6 @@ class Collector:
             ShardState.FAILED,
             children=children,
             retried=shard.count,
-            cost=0.0,
             next_at=self._ledger.now(),
         )
 

@@ -11,7 +11,7 @@ import msgspec
 from pydantic import ValidationError
 
 from ai_batch.core.errors import Problem, UsageError, mask
-from ai_batch.core.messages import JSONObject, Media, Text
+from ai_batch.core.messages import JSONObject, Media
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
 
 __all__ = ["RequestLike", "Requests", "SyncRequests", "items_of", "load_media", "read_request"]
@@ -112,9 +112,9 @@ def _short(value: object) -> str:
 
 def load_media(request: Request) -> Request | Problem:
     """The request with the files that its parts name read in: the job must not depend on them."""
-    if isinstance(request, EmbeddingRequest):
+    if not isinstance(request, ChatRequest):
         return request
-    if all(type(part) is Text for message in request.messages for part in message.parts):
+    if all(message.only_text for message in request.messages):
         return request
     try:
         messages = tuple(

@@ -50,7 +50,7 @@ class Job:
 
     def status(self) -> Progress:
         """Where the job stands, by the ledger: also when another process works on it."""
-        return read_progress(self._context.ledger, self.id, self._context.ledger.now())
+        return read_progress(self._context.ledger, self._context.provider, self.id)
 
     # -- the run, in whichever loop it was started ------------------------------------------
 

@@ -16,6 +16,7 @@ from ai_batch.core.budget import ensure_budget, has_room, move_budget
 from ai_batch.core.database import Database, Transaction
 from ai_batch.core.errors import LeaseLost, LedgerError
 from ai_batch.core.migrations import migrate
+from ai_batch.core.provider import Candidate
 from ai_batch.core.records import (
     JOB_COLUMNS,
     SHARD_COLUMNS,
@@ -25,6 +26,7 @@ from ai_batch.core.records import (
     job_row,
     read_job,
     read_shard,
+    read_totals,
     shard_row,
 )
 from ai_batch.core.state import MOVES, Shard, ShardState
@@ -41,8 +43,7 @@ _TOTALS = """SELECT COUNT(*),
     COALESCE(SUM(ok), 0), COALESCE(SUM(failed), 0),
     COALESCE(SUM(CASE WHEN state IN ('submitted', 'ended') THEN count ELSE 0 END), 0),
     COALESCE(SUM(CASE WHEN state IN ('submitted', 'ended')
-        THEN live_completed + live_failed ELSE 0 END), 0),
-    SUM(CASE WHEN cost IS NULL AND ok > 0 THEN 1 ELSE 0 END), SUM(cost)
+        THEN live_completed + live_failed ELSE 0 END), 0)
     FROM shard WHERE job_id = ?"""
 
 
@@ -117,19 +118,13 @@ class Ledger:
             return _job(tx, job_id)
 
     def totals(self, job_id: str) -> Totals:
-        """The job's counts, tokens and cost; the cost is None where a price is not known."""
+        """The job's counts, and its tokens by route."""
         with self._database.transaction() as tx:
             row = tx.execute(_TOTALS, (job_id,))[0]
-            usages = tx.execute("SELECT usage FROM shard WHERE job_id = ? AND ok > 0", (job_id,))
-        sums = [0, 0, 0, 0, 0]
-        for (text,) in usages:
-            sums = [total + part for total, part in zip(sums, json.loads(text), strict=True)]
-        names = ("batches", "batches_done", "batches_refused", "open")
-        counts = ("completed", "failed", "in_flight", "done_remotely")
-        values = {name: int(value) for name, value in zip(names + counts, row, strict=False)}
-        unpriced, cost = row[8], row[9]
-        known = None if unpriced else float(cost or 0.0)
-        return Totals(**values, usage=tuple(sums), cost=known)  # type: ignore[arg-type]
+            usages = tx.execute(
+                "SELECT route, usage FROM shard WHERE job_id = ? AND ok > 0", (job_id,)
+            )
+        return read_totals(row, usages)
 
     # -- shards -----------------------------------------------------------------------------
 
@@ -208,6 +203,20 @@ class Ledger:
             if not has_room(tx, shard, self.now()):
                 return None
             return self._move(tx, shard, ShardState.RESERVED, (), {"failures": 0})
+
+    def adopt(self, shard: Shard, candidates: Sequence[Candidate], **changes: Any) -> Shard | None:
+        """Submitted with the first of these batches that no other shard has; None without one.
+
+        Shards that look for their batches at the same time may be shown the same ones.
+        """
+        with self._database.transaction() as tx:
+            for candidate in candidates:
+                key = (shard.account, candidate.remote_id)
+                if tx.execute("SELECT 1 FROM shard WHERE account = ? AND remote_id = ?", key):
+                    continue
+                found = {"remote_id": candidate.remote_id, "adopted": not candidate.certain}
+                return self._move(tx, shard, ShardState.SUBMITTED, (), {**changes, **found})
+        return None
 
     def _move(
         self,

@@ -226,6 +226,16 @@ class Message(_Value):
         return {("parts" if key == "content" else key): item for key, item in fields.items()}
 
     @property
+    def only_text(self) -> bool:
+        """Whether all parts are text."""
+        # Asked of every message: isinstance is slow for pydantic's classes where it does not
+        # hold, and a generator costs more than the loop.
+        for part in self.parts:  # noqa: SIM110
+            if type(part) is not Text:
+                return False
+        return True
+
+    @property
     def text(self) -> str:
         """The text parts, joined."""
         return "".join(part.text for part in self.parts if isinstance(part, Text))

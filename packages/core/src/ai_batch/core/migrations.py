@@ -69,7 +69,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             failed BIGINT NOT NULL,
             retried BIGINT NOT NULL,
             usage TEXT NOT NULL,
-            cost DOUBLE PRECISION,
             cut TEXT,
             rows_expected BIGINT,
             details TEXT NOT NULL,

@@ -23,7 +23,6 @@ from ai_batch.core.provider import Limits, Provider, Route
 from ai_batch.core.requestlog import RequestLog, RequestWriter, dump_request
 from ai_batch.core.requests import (
     ChatRequest,
-    EmbeddingRequest,
     OutputSchema,
     Request,
     output_schema,
@@ -134,7 +133,7 @@ class Planner:
         route = self._provider.route(request)
         token = self._inputs[route][0] if route in self._inputs else "0" * 16
         line = self._provider.encode(request, route, wire_id(token, index))
-        inputs = len(request.texts) if isinstance(request, EmbeddingRequest) else 0
+        inputs = 0 if isinstance(request, ChatRequest) else len(request.texts)
         if (problem := self._too_large(route, len(line) + 1, inputs)) is not None:
             self._report([problem], identity, index)
             return

@@ -248,5 +248,10 @@ class _NoResults:
 
 def _nothing() -> BatchResponse:
     return BatchResponse(
-        job_id="", completed=0, failed=0, usage=Usage(), cost=0.0, source=_NoResults()
+        job_id="",
+        completed=0,
+        failed=0,
+        usage=Usage(),
+        pricing=lambda: 0.0,
+        source=_NoResults(),
     )

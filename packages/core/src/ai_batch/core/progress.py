@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import cast
 
 from ai_batch.core.events import JobState, Progress
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.options import Options
+from ai_batch.core.provider import Provider, Route
 from ai_batch.core.records import JobRecord
 from ai_batch.core.results import Usage
 
-__all__ = ["ProgressMeter", "read_progress"]
+__all__ = ["ProgressMeter", "cost_of", "read_progress"]
 
 logger = logging.getLogger("ai_batch.progress")
 
@@ -21,11 +23,22 @@ FRESH = 0.25
 """Seconds for which sums are not read anew from the ledger."""
 
 
-def read_progress(ledger: Ledger, job_id: str, now: float) -> Progress:
+def cost_of(usage: Mapping[Route, Usage], provider: Provider) -> float | None:
+    """USD for the tokens of each route at the batch price; None where one is not known."""
+    total = 0.0
+    for route, tokens in usage.items():
+        cost = provider.cost(route, tokens, batch=True)
+        if cost is None:
+            return None
+        total += cost
+    return total
+
+
+def read_progress(ledger: Ledger, provider: Provider, job_id: str) -> Progress:
     """Where a job stands, by the ledger."""
     record = ledger.job(job_id)
     totals = ledger.totals(job_id)
-    end = record.finished_at or now
+    end = record.finished_at or ledger.now()
     elapsed = max(end - record.created_at, 0.0)
     done = totals.completed + totals.failed
     moved = done + totals.done_remotely
@@ -41,8 +54,8 @@ def read_progress(ledger: Ledger, job_id: str, now: float) -> Progress:
         done_remotely=totals.done_remotely,
         batches=totals.batches,
         batches_done=totals.batches_done,
-        usage=Usage(**dict(zip(Usage.model_fields, totals.usage, strict=True))),
-        cost=totals.cost,
+        usage=totals.all_usage,
+        pricing=partial(cost_of, totals.usage, provider),
         started_at=record.created_at,
         elapsed=elapsed,
         eta=0.0 if record.finished else eta,
@@ -56,9 +69,12 @@ class ProgressMeter:
     logged. Neither holds the job up.
     """
 
-    def __init__(self, ledger: Ledger, record: JobRecord, options: Options) -> None:
+    def __init__(
+        self, ledger: Ledger, provider: Provider, record: JobRecord, options: Options
+    ) -> None:
         """Nothing is called before ``start``."""
         self._ledger = ledger
+        self._provider = provider
         self._job_id = record.id
         self._clock = options.runtime.clock
         self._runtime = options.runtime
@@ -82,7 +98,7 @@ class ProgressMeter:
         """Where the job stands; finished requests never become fewer."""
         now = self._clock()
         if self._last is None or not 0.0 <= now - self._read_at < FRESH:
-            found = read_progress(self._ledger, self._job_id, now)
+            found = read_progress(self._ledger, self._provider, self._job_id)
             self._read_at = now
             self._last = found
         return self._last

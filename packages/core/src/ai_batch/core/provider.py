@@ -43,8 +43,7 @@ class Limits:
     max_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """What all requests of one batch share; ``variant`` is for vendors' further conditions."""
 
     kind: Literal["chat", "embedding"]

@@ -28,7 +28,7 @@ class _ShardRows:
         self.shard = shard
         self.members = members_of(folder, shard)
         self.table = RowTable.read(folder.file(shard.name, "rows"))
-        self._files: dict[Source, int] = {}
+        self._files: dict[int, int] = {}
         self._folder = folder
         self._next = 0
 
@@ -44,7 +44,7 @@ class _ShardRows:
 
     def row(self, place: Place) -> bytes:
         if place.source not in self._files:
-            path = self._folder.file(self.shard.name, place.source.kind)
+            path = self._folder.file(self.shard.name, Source(place.source).kind)
             self._files[place.source] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         return os.pread(self._files[place.source], place.length, place.offset)
 
@@ -132,31 +132,26 @@ class ResultReader:
             rows.close()
 
     def _make(self, rows: _ShardRows, place: Place, index: int, identity: str) -> Result:
-        request = partial(_load_request, self._folder, index)
         outcome = self._outcome(rows, place)
-        if rows.shard.route.kind == "chat" and isinstance(outcome, ChatResponse):
-            outcome = self._parsed(outcome, index)
+        if self._types is not None and isinstance(outcome, ChatResponse):
+            request = _load_request(self._folder, index)
+            outcome = parse_answer(outcome, request, self._types)
         return Result(
             id=identity,
             index=index,
             outcome=outcome,
-            request=request,
+            request=partial(_load_request, self._folder, index),
             attempts=rows.shard.attempt,
         )
 
     def _outcome(self, rows: _ShardRows, place: Place) -> Outcome:
         row = rows.row(place)
-        if place.source is Source.LOCAL:
+        if place.source == Source.LOCAL:
             return load_local(row)
         try:
             return self._provider.decode(row, rows.shard.route)[1]
         except ValueError as error:
             return ItemError(code="unreadable_row", message=f"the row cannot be read: {error}")
-
-    def _parsed(self, outcome: ChatResponse, index: int) -> Outcome:
-        if self._types is None:
-            return outcome
-        return parse_answer(outcome, _load_request(self._folder, index), self._types)
 
 
 def _load_request(folder: JobFolder, index: int) -> Request:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ai_batch.core.database import Row
 from ai_batch.core.errors import VendorFault
 from ai_batch.core.provider import Route
+from ai_batch.core.results import Usage
 from ai_batch.core.state import Shard, ShardState
 
-__all__ = ["SHARD_COLUMNS", "JobRecord", "Totals", "job_row", "read_job", "read_shard", "shard_row"]
+__all__ = [
+    "SHARD_COLUMNS",
+    "JobRecord",
+    "Totals",
+    "job_row",
+    "read_job",
+    "read_shard",
+    "read_totals",
+    "shard_row",
+]
 
 MAX_FAULTS = 100
 """How many of a vendor's faults a shard keeps; each request's own is in the spool."""
@@ -21,7 +31,7 @@ SHARD_COLUMNS = tuple(column.name for column in fields(Shard))
 
 _TO_COLUMN: dict[str, Callable[[Any], object]] = {
     "state": lambda state: state.value,
-    "route": lambda route: json.dumps(list(asdict(route).values())),
+    "route": lambda route: json.dumps(list(route)),
     "adopted": int,
     "cleaned": int,
     "usage": json.dumps,
@@ -106,7 +116,7 @@ def read_job(row: Row) -> JobRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """A job's shards, summed: one query, whatever their number."""
+    """A job's shards, summed: one query, whatever their number. ``usage`` is by route."""
 
     batches: int = 0
     batches_done: int = 0
@@ -116,5 +126,23 @@ class Totals:
     failed: int = 0
     in_flight: int = 0
     done_remotely: int = 0
-    usage: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
-    cost: float | None = None
+    usage: Mapping[Route, Usage] = field(default_factory=dict[Route, Usage])
+
+    @property
+    def all_usage(self) -> Usage:
+        """The tokens of all routes."""
+        return sum(self.usage.values(), Usage())
+
+
+COUNTS = tuple(column.name for column in fields(Totals))[:-1]
+
+
+def read_totals(counts: Row, usages: Sequence[Row]) -> Totals:
+    """The totals of a row of counts, in the order of the fields, and of shards' usages."""
+    by_route: dict[Route, Usage] = {}
+    for route_text, usage_text in usages:
+        route = Route(*json.loads(route_text))
+        usage = Usage(**dict(zip(Usage.model_fields, json.loads(usage_text), strict=True)))
+        by_route[route] = by_route.get(route, Usage()) + usage
+    values = {name: int(value) for name, value in zip(COUNTS, counts, strict=True)}
+    return Totals(**values, usage=by_route)

@@ -224,9 +224,16 @@ class Result:
         self.id = id
         self.index = index
         self.attempts = attempts
-        self.chat = outcome if isinstance(outcome, ChatResponse) else None
-        self.embedding = outcome if isinstance(outcome, EmbeddingResponse) else None
-        self.error = outcome if isinstance(outcome, ItemError) else None
+        self.chat: ChatResponse | None = None
+        self.embedding: EmbeddingResponse | None = None
+        self.error: ItemError | None = None
+        # In this order: isinstance is slow for pydantic's classes where it does not hold.
+        if isinstance(outcome, ChatResponse):
+            self.chat = outcome
+        elif isinstance(outcome, EmbeddingResponse):
+            self.embedding = outcome
+        else:
+            self.error = outcome
         self._request = request
 
     @property
@@ -296,7 +303,7 @@ class BatchResponse:
 
     Iterating reads them from the job's folder, so that memory stays flat however many there
     are; it may be done any number of times. ``response[3]`` reads one, ``response[2:5]`` a list.
-    ``usage`` sums the tokens; ``cost`` is in USD, or None where a price is not known.
+    ``usage`` sums the tokens; ``cost`` is in USD, None where a price is not known.
     """
 
     def __init__(
@@ -306,18 +313,23 @@ class BatchResponse:
         completed: int,
         failed: int,
         usage: Usage,
-        cost: float | None,
+        pricing: Callable[[], float | None],
         source: ResultSource,
         on_read: Callable[[], None] | None = None,
     ) -> None:
-        """``on_read`` is called whenever the results have been read to their end."""
+        """``pricing`` gives the cost when asked; ``on_read`` is called at the results' end."""
         self.job_id = job_id
         self.completed = completed
         self.failed = failed
         self.usage = usage
-        self.cost = cost
+        self._pricing = pricing
         self._source = source
         self._on_read = on_read
+
+    @property
+    def cost(self) -> float | None:
+        """USD for the tokens; looked up when asked for, since tables take a while to load."""
+        return self._pricing()
 
     @property
     def total(self) -> int:
@@ -364,4 +376,4 @@ class BatchResponse:
     def __repr__(self) -> str:
         """The job and its counts."""
         counts = f"completed={self.completed}, failed={self.failed}, total={self.total}"
-        return f"BatchResponse(job_id={self.job_id!r}, {counts}, cost={self.cost})"
+        return f"BatchResponse(job_id={self.job_id!r}, {counts})"

@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
     offset: int
     length: int
-    source: Source
+    source: int
     retried: bool
 
 
@@ -90,7 +90,7 @@ class RowTable:
     def __getitem__(self, position: int) -> Place:
         """One row's place."""
         fields = _PLACE.unpack_from(self._data, position * _PLACE.size)
-        return Place(fields[0], fields[1], Source(fields[2]), bool(fields[3]))
+        return Place(fields[0], fields[1], fields[2], fields[3] != 0)
 
 
 def split_rows(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from ai_batch.core.advance import Advancer
@@ -22,11 +23,11 @@ from ai_batch.core.events import (
 )
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.options import Options
-from ai_batch.core.progress import ProgressMeter
+from ai_batch.core.progress import ProgressMeter, cost_of
 from ai_batch.core.provider import Provider
 from ai_batch.core.reader import ResultReader
 from ai_batch.core.records import JobRecord
-from ai_batch.core.results import BatchResponse, Usage
+from ai_batch.core.results import BatchResponse
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import TERMINAL, Shard
 
@@ -67,8 +68,8 @@ class JobContext:
             job_id=job_id,
             completed=totals.completed,
             failed=totals.failed,
-            usage=Usage(**dict(zip(Usage.model_fields, totals.usage, strict=True))),
-            cost=totals.cost,
+            usage=totals.all_usage,
+            pricing=partial(cost_of, totals.usage, self.provider),
             source=self.reader(),
             on_read=lambda: read_to_end(ledger, job_id),
         )
@@ -97,7 +98,7 @@ class JobRun:
             job_id=context.record.id,
             listener=self._on_shard,
         )
-        self._meter = ProgressMeter(context.ledger, context.record, options)
+        self._meter = ProgressMeter(context.ledger, context.provider, context.record, options)
         self._queues: set[asyncio.Queue[Shard | None]] = set()
         self._task: asyncio.Task[JobRecord] | None = None
 

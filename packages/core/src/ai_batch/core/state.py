@@ -98,7 +98,6 @@ class Shard:
     failed: int = 0
     retried: int = 0
     usage: tuple[int, ...] = (0, 0, 0, 0, 0)
-    cost: float | None = None
     cut: str | None = None
     rows_expected: int | None = None
     details: dict[str, str | None] = field(default_factory=dict[str, "str | None"])

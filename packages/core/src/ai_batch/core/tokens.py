@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ai_batch.core.messages import Text
-from ai_batch.core.requests import EmbeddingRequest, Request
+from ai_batch.core.requests import ChatRequest, Request
 
 __all__ = ["estimate_tokens"]
 
@@ -22,14 +22,14 @@ TOKENS_PER_MEDIUM = 1000
 
 def estimate_tokens(request: Request) -> int:
     """Input tokens of a request, estimated from its UTF-8 bytes."""
-    if isinstance(request, EmbeddingRequest):
+    if not isinstance(request, ChatRequest):
         size = sum(len(text.encode()) for text in request.texts)
         return int(size * MARGIN / BYTES_PER_TOKEN) + len(request.texts)
     size = extra = 0
     for message in request.messages:
         extra += TOKENS_PER_MESSAGE
         for part in message.parts:
-            if isinstance(part, Text):
+            if type(part) is Text:
                 size += len(part.text.encode())
             else:
                 extra += TOKENS_PER_MEDIUM

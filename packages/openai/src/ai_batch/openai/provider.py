@@ -13,7 +13,7 @@ from ai_batch.core.errors import Problem, ProviderError, RemoteNotFound
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.prices import token_cost
 from ai_batch.core.provider import Candidate, Limits, RemoteStatus, Route, Scan, Submission
-from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
+from ai_batch.core.requests import ChatRequest, Request
 from ai_batch.core.results import Outcome, Usage
 from ai_batch.openai import wire
 from ai_batch.openai.api import OpenAIApi
@@ -63,6 +63,8 @@ class OpenAIProvider:
         """Raises ``UsageError`` when there is no key for OpenAI itself."""
         settings.connection.check()
         self._settings = settings
+        # Asked for with every request, and not cheap to find out.
+        self._is_openai = settings.connection.is_openai
         self._api = OpenAIApi(settings.connection)
 
     @property
@@ -103,9 +105,7 @@ class OpenAIProvider:
         return problems
 
     def _endpoint(self, request: Request) -> str:
-        return (
-            "/v1/embeddings" if isinstance(request, EmbeddingRequest) else self._settings.endpoint
-        )
+        return self._settings.endpoint if isinstance(request, ChatRequest) else "/v1/embeddings"
 
     def _model(self, request: Request) -> str | None:
         settings = self._settings
@@ -124,7 +124,7 @@ class OpenAIProvider:
     def encode(self, request: Request, route: Route, wire_id: str) -> bytes:
         """One line of the input file."""
         parameter = self._settings.token_parameter or wire.token_parameter(
-            route.model, self._settings.connection.is_openai
+            route.model, self._is_openai
         )
         return wire.encode(
             request,
@@ -152,7 +152,7 @@ class OpenAIProvider:
     def _priced(self) -> bool:
         host = urlsplit(self._settings.connection.url).hostname or ""
         # A server on this machine stands in for OpenAI, so that costs can be tried out.
-        return self._settings.connection.is_openai or host in {"127.0.0.1", "localhost", "::1"}
+        return self._is_openai or host in {"127.0.0.1", "localhost", "::1"}
 
     # -- calls ------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import msgspec
 
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Route, Scan
-from ai_batch.core.requests import EmbeddingRequest, Request
+from ai_batch.core.requests import ChatRequest, Request
 from ai_batch.core.results import Outcome
 from ai_batch.openai.wire_chat import CHAT, chat_body
 from ai_batch.openai.wire_check import check
@@ -86,7 +86,7 @@ def encode_body(
 def _body(
     request: Request, route: Route, max_tokens: int | None, token_parameter: TokenParameter
 ) -> JSONObject:
-    if isinstance(request, EmbeddingRequest):
+    if not isinstance(request, ChatRequest):
         return embedding_body(request, route.model)
     if route.endpoint.endswith("/responses"):
         return responses_body(request, route.model, max_tokens=max_tokens)

@@ -38,6 +38,9 @@ DETAILS = ("auto", "low", "high", "original")
 MAX_STOP = 4
 MAX_TEXTS = 2048
 
+PLAIN = frozenset({"id", "messages", "model", "metadata"})
+"""Requests that set nothing else, most of them, need no further checks."""
+
 _CHOICES = frozenset({"auto", "none", "required"})
 
 
@@ -48,9 +51,11 @@ def check(request: Request, endpoint: str) -> list[Problem]:
     some reasoning models, say) depends on the model and changes: that comes back as the error
     of the item.
     """
-    if isinstance(request, EmbeddingRequest):
+    if not isinstance(request, ChatRequest):
         return [*_embedding(request), *_extra(request)]
     responses = endpoint.endswith("/responses")
+    if request.model_fields_set <= PLAIN:
+        return list(_messages(request, responses=responses))
     return [
         *_numbers(request),
         *(_only_chat(request) if responses else _stop(request)),
@@ -150,7 +155,7 @@ def _messages(request: ChatRequest, *, responses: bool) -> Iterator[Problem]:
     asked: set[str] = set()
     answered: set[str] = set()
     for place, message in enumerate(request.messages):
-        if message.role in ("user", "system") and all(type(x) is Text for x in message.parts):
+        if message.role in ("user", "system") and message.only_text:
             continue
         yield from _parts(message, f"messages[{place}]", responses=responses)
         asked.update(part.id for part in message.parts if isinstance(part, ToolCall))

@@ -75,7 +75,7 @@ def read_row(row: bytes) -> Reply:
     status = None if response is None else response.status_code
     request_id = None if response is None else response.request_id
     body = b"" if response is None else _body(response.body)
-    complaint = _complaint(value_of(envelope.error))
+    complaint = None if envelope.error == _NULL else _complaint(value_of(envelope.error))
     error = None
     if complaint or (status is not None and not 200 <= status < 300):
         detail = complaint or _loose(body)
