@@ -85,29 +85,30 @@ class SQLiteDatabase:
         self._clock = clock
         self._lock = threading.Lock()
         _refuse_network(path.parent)
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._choose_journal()
-        except (OSError, sqlite3.Error) as error:
-            raise LedgerError(f"the ledger {path} cannot be opened: {error}") from error
+        self._connection = self._connect(os.O_CREAT)
+        self._open = True
 
-    def _choose_journal(self) -> None:
-        # WAL can lose commits with two connections before 3.51.3 and its back-ports
-        # (sqlite.org/wal.html#walresetbug); TRUNCATE with EXTRA syncs the folder as well.
-        if wal_is_safe(sqlite3.sqlite_version_info):
-            pragmas = ("journal_mode=WAL", "synchronous=FULL")
-        else:
-            pragmas = ("journal_mode=TRUNCATE", "synchronous=EXTRA")
-        for pragma in pragmas:
-            self._connection.execute(f"PRAGMA {pragma}").fetchall()
+    def _connect(self, flags: int = 0) -> sqlite3.Connection:
+        try:
+            os.close(os.open(self.path, flags | os.O_RDWR, 0o600))
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            _choose_journal(connection)
+        except (OSError, sqlite3.Error) as error:
+            raise LedgerError(f"the ledger {self.path} cannot be opened: {error}") from error
+        return connection
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[Transaction, None, None]:
-        """A write transaction, alone in this process and across processes."""
+        """A write transaction, alone in this process and across processes.
+
+        Opens the file again where it was closed: a job's delivery is marked at the very end.
+        """
         with self._lock:
+            if not self._open:
+                self._connection = self._connect()
+                self._open = True
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
@@ -128,6 +129,18 @@ class SQLiteDatabase:
         """Close the connection."""
         with self._lock:
             self._connection.close()
+            self._open = False
+
+
+def _choose_journal(connection: sqlite3.Connection) -> None:
+    # WAL can lose commits with two connections before 3.51.3 and its back-ports
+    # (sqlite.org/wal.html#walresetbug); TRUNCATE with EXTRA syncs the folder as well.
+    if wal_is_safe(sqlite3.sqlite_version_info):
+        pragmas = ("journal_mode=WAL", "synchronous=FULL")
+    else:
+        pragmas = ("journal_mode=TRUNCATE", "synchronous=EXTRA")
+    for pragma in pragmas:
+        connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
 def wal_is_safe(version: tuple[int, ...]) -> bool:

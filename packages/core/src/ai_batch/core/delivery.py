@@ -43,7 +43,8 @@ def _at_exit() -> None:
     # Python leaves the exception that ended the program here, and nothing after a clean end.
     if getattr(sys, "last_value", None) is not None:
         return
-    for job_id in list(_read):
+    for job_id, ledger in list(_read.items()):
         # A home that was deleted meanwhile, as tests do, needs no mark.
         with contextlib.suppress(LedgerError):
             confirm(job_id)
+            ledger.close()
