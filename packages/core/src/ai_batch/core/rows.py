@@ -13,6 +13,8 @@ __all__ = ["Place", "RowTable", "Source", "split_rows"]
 MAX_ROW = 64 << 20
 """Bytes of one row at most; what is longer is treated as unreadable."""
 
+_BOM = b"\xef\xbb\xbf"
+
 _PLACE = struct.Struct("<QIBB2x")
 
 
@@ -96,11 +98,12 @@ class RowTable:
 def split_rows(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a file with their offsets, without ends; blank ones are left out.
 
-    Splits at LF alone: vendors' text may hold U+2028 and the like. A line that is too long is
+    Splits at LF alone: vendors' text may hold U+2028 and the like. A byte order mark in front is
+    not part of the first line. A line that is too long is
     given cut, so that it cannot be read and does not fill the memory.
     """
-    offset = 0
     with path.open("rb", buffering=1 << 20) as file:
+        offset = file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
         while line := file.readline(MAX_ROW):
             length = len(line)
             row = line.rstrip(b"\r\n")
