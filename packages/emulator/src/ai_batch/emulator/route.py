@@ -14,7 +14,7 @@ from ai_batch.emulator.agenda import Stopwatch
 from ai_batch.emulator.connection import connection_of, until_gone
 from ai_batch.emulator.faults import Fault, RowDamage
 from ai_batch.emulator.json_types import encode
-from ai_batch.emulator.transfer import is_damaging, send_damaged
+from ai_batch.emulator.transfer import FileResponse, is_damaging, send_damaged
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -124,9 +124,14 @@ class NamedRoute:
         except Refused as refused:
             response = refused.response()
         await _sleep(fault.delay_after for fault in call.faults)
-        if any(fault.cut == "after" for fault in call.faults):
+        cut = any(fault.cut == "after" for fault in call.faults)
+        if failing is None and not cut:
+            return response
+        if isinstance(response, FileResponse):
+            response.close()
+        if failing is None or cut:
             raise CutConnection
-        return response if failing is None else self._failure(failing)
+        return self._failure(failing)
 
     def _failure(self, fault: Fault) -> Response:
         response = self.vendor.failure(fault.status or 500)

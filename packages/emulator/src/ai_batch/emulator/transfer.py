@@ -44,6 +44,18 @@ class Download:
                 yield block
 
 
+class FileResponse(StreamingResponse):
+    """An answer that holds a file open until it has been sent."""
+
+    def __init__(self, download: Download, blocks: Iterator[bytes], status: int) -> None:
+        super().__init__(_in_turns(blocks), status, media_type="application/octet-stream")
+        self._source = download.source
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._source.close()
+
+
 def requested_range(header: str, size: int) -> tuple[int, int] | None:
     """Return first and last-plus-one byte of a `Range` header; None if it asks for all.
 
@@ -71,9 +83,9 @@ def download_response(request: Request, download: Download) -> Response:
         status = 206 if stop > start else 416
         bounds = f"{start}-{stop - 1}" if stop > start else "*"
         headers["content-range"] = f"bytes {bounds}/{size}"
-    return StreamingResponse(
-        _in_turns(download.blocks(start, stop)), status, headers, "application/octet-stream"
-    )
+    response = FileResponse(download, download.blocks(start, stop), status)
+    response.headers.update(headers)
+    return response
 
 
 async def _in_turns(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
