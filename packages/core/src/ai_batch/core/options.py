@@ -61,6 +61,8 @@ class Options:
             raise UsageError(f"max_cost must not be negative, found {self.max_cost!r}")
         seconds("poll_interval", self.poll_interval)
         seconds("settle_wait", self.settle_wait)
+        if not isinstance(self.deadline, datetime):
+            seconds("deadline", self.deadline)
 
     @property
     def policy(self) -> Policy:
