@@ -115,11 +115,16 @@ class Planner:
         if isinstance(loaded, Problem):
             self._report([loaded], identity, index)
             return
-        problems = check_request(loaded) or self._provider.check(loaded)
+        problems = self._check(loaded)
         if problems:
             self._report(problems, identity, index)
         else:
             self._place(loaded, identity, index)
+
+    def _check(self, request: Request) -> Sequence[Problem]:
+        ours, theirs = check_request(request), self._provider.check(request)
+        known = {problem.field for problem in ours}
+        return [*ours, *(problem for problem in theirs if problem.field not in known)]
 
     def _report(self, problems: Sequence[Problem], identity: str, index: int) -> None:
         self._faults += len(problems)
