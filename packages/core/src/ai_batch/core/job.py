@@ -111,7 +111,10 @@ class Job:
         if state == "cancelled" or totals.batches_refused < totals.batches or totals.completed:
             return []
         shards = self._context.ledger.shards(self.id)
-        general = [fault for shard in shards for fault in shard.faults if fault.line is None]
+        # One per cause: what all lines share, the vendor says of each line of each batch.
+        general = list(
+            dict.fromkeys(fault for shard in shards for fault in shard.faults if fault.line is None)
+        )
         return general if all(shard.faults or shard.retried for shard in shards) else []
 
     # -- on the way -------------------------------------------------------------------------
