@@ -178,12 +178,16 @@ class OpenAIProvider:
         return [Candidate(batch_id) for batch_id in reversed(found)]
 
     async def _listed(self, since: float) -> AsyncIterator[JSONObject]:
+        async for page in self._pages(since):
+            for batch in page:
+                yield batch
+
+    async def _pages(self, since: float) -> AsyncIterator[list[JSONObject]]:
         after: str | None = None
         for _ in range(MAX_PAGES):
             page = await self._api.batches(after)
             batches: list[JSONObject] = page.get("data") or page.get("value") or []
-            for batch in batches:
-                yield batch
+            yield batches
             if not batches or page.get("has_more") is False or _older(batches[-1], since):
                 return
             after = str(batches[-1]["id"])
@@ -204,10 +208,10 @@ class OpenAIProvider:
         found: dict[str, RemoteStatus] = {}
         wanted = set(remote_ids)
         if len(wanted) > SINGLE_POLLS:
-            async for batch in self._listed(0.0):
-                if batch.get("id") in wanted:
-                    found[str(batch["id"])] = read_status(batch)
-                    wanted.discard(str(batch["id"]))
+            async for page in self._pages(0.0):
+                listed = [read_status(batch) for batch in page if batch.get("id") in wanted]
+                found |= {status.remote_id: status for status in listed}
+                wanted -= found.keys()
                 if len(wanted) <= SINGLE_POLLS:
                     break
         singles = await asyncio.gather(*(self._status(batch_id) for batch_id in sorted(wanted)))
