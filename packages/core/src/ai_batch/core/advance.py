@@ -117,6 +117,8 @@ class Advancer:
         (``AuthenticationFailed``, ``QuotaExhausted``); all others are waited out.
         """
         if cancelling and shard.state in NOT_SENT:
+            if shard.state is ShardState.RESERVED:
+                shard = await self._maybe_uploaded(shard)
             return await self._collector.give_up(shard)
         if shard.state is ShardState.SUBMITTED:
             return await self._poll(shard, status, cancelling=cancelling)
@@ -145,10 +147,13 @@ class Advancer:
         return await self._upload(reserved)
 
     async def _upload_again(self, shard: Shard) -> Shard:
-        if shard.token not in shard.strays:
-            # The earlier upload may have arrived although nobody knows its id.
-            shard = await self._update(shard, strays=(*shard.strays, shard.token))
-        return await self._upload(shard)
+        return await self._upload(await self._maybe_uploaded(shard))
+
+    async def _maybe_uploaded(self, shard: Shard) -> Shard:
+        """An earlier upload may have arrived although nobody knows its id: to be cleaned up."""
+        if shard.token in shard.strays:
+            return shard
+        return await self._update(shard, strays=(*shard.strays, shard.token))
 
     async def _upload(self, shard: Shard) -> Shard:
         try:
@@ -190,8 +195,8 @@ class Advancer:
         return shard
 
     async def _submitted(self, shard: Shard, remote_id: str) -> Shard:
-        changes = {"remote_id": remote_id, "adopted": False, **self._submission_changes()}
-        return await self._move(shard, ShardState.SUBMITTED, **changes)
+        changes = self._submission_changes()
+        return await self._blocking(self._ledger.submit, shard, remote_id, **changes)
 
     def _submission_changes(self) -> dict[str, Any]:
         now = self._ledger.now()
@@ -231,8 +236,10 @@ class Advancer:
                 await self._provider.cancel(other.remote_id)
         changes = self._submission_changes()
         found = await self._blocking(self._ledger.adopt, shard, candidates, **changes)
-        if found is not None:
-            logger.info("%s: found its batch %s at the provider", shard.name, found.remote_id)
+        if found is None:
+            # Other shards are looking whether these are theirs: until they know, wait.
+            return await self._wait(shard, None)
+        logger.info("%s: found its batch %s at the provider", shard.name, found.remote_id)
         return found
 
     async def _resubmit(self, shard: Shard, **changes: Any) -> Shard:
@@ -246,7 +253,8 @@ class Advancer:
         submission = shard.submission + 1
         token = token_for(self._ledger.store_id, shard.job_id, shard.name, submission)
         renewed = shard.evolve(token=token, submission=submission)
-        return await self._blocking(write_input, self._folder, renewed, self._provider)
+        folder = self._folder.guarded(lambda: self._ledger.holding(shard))
+        return await self._blocking(write_input, folder, renewed, self._provider)
 
     async def _requeue(self, shard: Shard, retry_after: float | None) -> Shard:
         """Wait for room in the provider's queue; alone and refused again, come in two halves."""
@@ -272,7 +280,8 @@ class Advancer:
                 status = (await self._provider.poll([remote_id])).get(remote_id)
             if status is None:
                 return await self._unknown(shard)
-            if cancelling and status.state in UNDER_WAY:
+            # A batch that is not certainly ours is another program's until its rows are here.
+            if cancelling and status.state in UNDER_WAY and not shard.adopted:
                 shard = await self._cancel(shard, remote_id)
         except TRANSIENT as error:
             return await self._wait(shard, error)
@@ -283,6 +292,8 @@ class Advancer:
         return await self._refused(shard, status)
 
     async def _refused(self, shard: Shard, status: RemoteStatus) -> Shard:
+        if shard.adopted:
+            return await self._blocking(self._ledger.reject, shard)
         if status.state is RemoteState.QUEUE_FULL:
             return await self._requeue(shard, None)
         if status.state is RemoteState.INPUT_LOST and shard.refusals < MAX_REFUSALS:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ai_batch.core.accounting import Account, Accountant, Check
-from ai_batch.core.errors import ProviderError, VendorFault
+from ai_batch.core.errors import ProviderError, ProviderUnavailable, VendorFault
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.provider import Provider
 from ai_batch.core.requestlog import RequestLog
@@ -81,16 +81,28 @@ class Collector:
 
         Raises ``ProviderError`` while the rows can't be had; nothing has changed then.
         """
-        accountant = await self._fetched(shard, cancelling)
-        for download in range(1, DOWNLOADS):
-            if not _damaged(shard, accountant.account):
-                break
-            logger.warning("%s: %s; downloading again", shard.name, _damage(accountant.account))
-            await self._runtime.sleep(backoff(download, self._runtime.random(), cap=10.0))
-            accountant = await self._fetched(shard, cancelling)
+        accountant = await self._best(shard, cancelling)
         if shard.adopted and accountant.account.missing == shard.count:
-            return await self._reject(shard)
+            # It was adopted on suspicion and is another program's: look on.
+            return await self._blocking(self._ledger.reject, shard)
         return await self._blocking(self._finish, shard, accountant)
+
+    async def _best(self, shard: Shard, cancelling: bool) -> Accountant:  # noqa: FBT001
+        """A whole download, or after several tries one as good as the best of them.
+
+        What one download held is paid for: a later one that holds less is not settled for.
+        """
+        least: int | None = None
+        for download in range(1, 3 * DOWNLOADS):
+            accountant = await self._fetched(shard, cancelling)
+            account = accountant.account
+            harm = account.missing + account.unreadable
+            least = harm if least is None else min(harm, least)
+            if not _damaged(shard, account) or (download >= DOWNLOADS and harm == least):
+                return accountant
+            logger.warning("%s: %s; downloading again", shard.name, _damage(account))
+            await self._runtime.sleep(backoff(download, self._runtime.random(), cap=10.0))
+        raise ProviderUnavailable(f"{shard.name}: every download of its rows is another one")
 
     async def _fetched(self, shard: Shard, cancelling: bool) -> Accountant:  # noqa: FBT001
         await self._download(shard)
@@ -103,22 +115,25 @@ class Collector:
         asides = [self._folder.aside(file) for file in files]
         try:
             await self._provider.fetch(submission_of(self._folder, shard), *asides)
-            await self._blocking(self._publish, asides, files)
+            await self._blocking(self._publish, self._guarded(shard), asides, files)
         finally:
             for aside in asides:
                 aside.unlink(missing_ok=True)
 
-    def _publish(self, asides: Sequence[Path], files: Sequence[Path]) -> None:
+    def _guarded(self, shard: Shard) -> JobFolder:
+        return self._folder.guarded(lambda: self._ledger.holding(shard))
+
+    def _publish(self, folder: JobFolder, asides: Sequence[Path], files: Sequence[Path]) -> None:
         for aside, file in zip(asides, files, strict=True):
             if aside.exists():
-                self._folder.sync(aside)
-                self._folder.publish(aside, file)
+                folder.sync(aside)
+                folder.publish(aside, file)
             else:
-                file.unlink(missing_ok=True)
+                folder.withdraw(file)
 
     def _read(self, shard: Shard, cancelling: bool) -> Accountant:  # noqa: FBT001
         accountant = Accountant(
-            self._folder,
+            self._guarded(shard),
             shard,
             self._provider,
             retries_left=shard.attempt < self._max_attempts and not cancelling,
@@ -139,19 +154,6 @@ class Collector:
             return parsed if isinstance(parsed, ItemError) else None
 
         return check
-
-    async def _reject(self, shard: Shard) -> Shard:
-        """The batch was adopted on suspicion and is another program's: look on."""
-        await self._blocking(self._ledger.reject, shard, shard.remote_id or "")
-        return await self._blocking(
-            self._ledger.move,
-            shard,
-            ShardState.INTENT,
-            remote_id=None,
-            adopted=False,
-            next_at=self._ledger.now(),
-            details={},
-        )
 
     def _finish(self, shard: Shard, accountant: Accountant) -> Shard:
         if accountant.account.missing:
@@ -186,7 +188,7 @@ class Collector:
         refusals = changes.get("refusals", 0)
         suffix = f"-{changes['attempt']}" if not refusals else f"-r{refusals}"
         child = write_child(
-            self._folder,
+            self._guarded(shard),
             shard,
             self._provider,
             self._ledger.store_id,
@@ -270,7 +272,7 @@ class Collector:
         account = accountant.write()
         children = [
             write_child(
-                self._folder,
+                self._guarded(shard),
                 shard,
                 self._provider,
                 self._ledger.store_id,
@@ -289,7 +291,7 @@ class Collector:
         )
 
     def _accountant(self, shard: Shard) -> Accountant:
-        return Accountant(self._folder, shard, self._provider, retries_left=False)
+        return Accountant(self._guarded(shard), shard, self._provider, retries_left=False)
 
 
 def _damaged(shard: Shard, account: Account) -> bool:

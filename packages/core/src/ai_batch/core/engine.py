@@ -179,6 +179,11 @@ class Engine:
                     break
         except LeaseLost as lost:
             logger.warning("%s", lost)
+        except FileNotFoundError:
+            # Whoever took the shard over deletes its input once it has its results.
+            if self._ledger.holds(shard):
+                raise
+            logger.warning("shard %s was taken over by another process", shard.name)
         finally:
             self._ledger.release(shard)
 

@@ -7,9 +7,10 @@ what its successor did. An account's budget moves in the same transaction as the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from ai_batch.core.budget import ensure_budget, has_room, move_budget
@@ -35,6 +36,11 @@ __all__ = ["Ledger"]
 
 _JOBS = f"SELECT {', '.join(JOB_COLUMNS)} FROM job"  # noqa: S608 - our own column names
 _SHARDS = f"SELECT {', '.join(SHARD_COLUMNS)} FROM shard"  # noqa: S608
+
+_SUSPECTED = "adopted = 1 AND state IN ('submitted', 'ended')"
+"""A shard whose batch is not known to be its own before the rows are here."""
+
+_NO_BATCH: dict[str, Any] = {"remote_id": None, "adopted": False, "details": {}}
 
 _TOTALS = """SELECT COUNT(*),
     COALESCE(SUM(CASE WHEN state IN ('collected', 'failed') THEN 1 ELSE 0 END), 0),
@@ -180,6 +186,23 @@ class Ledger:
             )
         return None if rows[0][0] is None else float(rows[0][0])
 
+    def holds(self, shard: Shard) -> bool:
+        """Whether the shard's lease is still that of the process that claimed it."""
+        with self._database.transaction() as tx:
+            key = (shard.job_id, shard.seq, shard.owner, shard.fence)
+            sql = "SELECT 1 FROM shard WHERE job_id = ? AND seq = ? AND owner = ? AND fence = ?"
+            return bool(tx.execute(sql, key))
+
+    @contextlib.contextmanager
+    def holding(self, shard: Shard) -> Generator[None, None, None]:
+        """Nobody can take the shard over within this block. Raises ``LeaseLost``.
+
+        Puts files in place: a process that was paused must not replace its successor's.
+        """
+        with self._database.transaction() as tx:
+            _fenced(tx, shard, {"fence": shard.fence})
+            yield
+
     def update(self, shard: Shard, **changes: Any) -> Shard:
         """Change fields of a leased shard, its state apart."""
         with self._database.transaction() as tx:
@@ -217,6 +240,29 @@ class Ledger:
                 found = {"remote_id": candidate.remote_id, "adopted": not candidate.certain}
                 return self._move(tx, shard, ShardState.SUBMITTED, (), {**changes, **found})
         return None
+
+    def submit(self, shard: Shard, remote_id: str, **changes: Any) -> Shard:
+        """Submitted with the batch that the provider has just made of it.
+
+        Another shard that looked for its own batch may have adopted this one meanwhile.
+        """
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                f"{_SHARDS} WHERE account = ? AND remote_id = ? AND {_SUSPECTED}",
+                (shard.account, remote_id),
+            )
+            for adopter in map(read_shard, rows):
+                self._evict(tx, adopter)
+            found = {"remote_id": remote_id, "adopted": False}
+            return self._move(tx, shard, ShardState.SUBMITTED, (), {**changes, **found})
+
+    def _evict(self, tx: Transaction, shard: Shard) -> None:
+        """Have a shard look on for its batch; whoever works on it finds the lease lost."""
+        _reject(tx, shard)
+        fenced = shard.evolve(owner="", fence=shard.fence + 1)
+        _set(tx, fenced, owner=fenced.owner, fence=fenced.fence)
+        freed = {"next_at": self.now(), "owner": None, "lease_until": 0.0}
+        self._move(tx, fenced, ShardState.INTENT, (), {**_NO_BATCH, **freed})
 
     def _move(
         self,
@@ -270,23 +316,23 @@ class Ledger:
 
     # -- batches that are not ours ----------------------------------------------------------
 
-    def reject(self, shard: Shard, remote_id: str) -> None:
-        """Remember that a batch was looked at and holds none of this shard's requests."""
+    def reject(self, shard: Shard) -> Shard:
+        """Back to looking for its batch: the one that it adopted holds none of its requests."""
         with self._database.transaction() as tx:
-            key = (shard.account, remote_id, shard.job_id, shard.seq)
-            tx.execute(
-                "DELETE FROM rejected WHERE account = ? AND remote_id = ? AND job_id = ?"
-                " AND seq = ?",
-                key,
-            )
-            tx.execute("INSERT INTO rejected VALUES (?, ?, ?, ?)", key)
+            _reject(tx, shard)
+            changes = {**_NO_BATCH, "next_at": self.now()}
+            return self._move(tx, shard, ShardState.INTENT, (), changes)
 
     def rejected(self, shard: Shard) -> frozenset[str]:
-        """Batches of the account that can't be this shard's: rejected, or another shard's."""
+        """Batches of the account that can't be this shard's: rejected, or another shard's.
+
+        A batch that another shard has only adopted on suspicion may be this one's all the same.
+        """
         with self._database.transaction() as tx:
             rows = tx.execute(
-                "SELECT remote_id FROM rejected WHERE account = ? AND job_id = ? AND seq = ?"
-                " UNION SELECT remote_id FROM shard WHERE account = ? AND remote_id IS NOT NULL",
+                "SELECT remote_id FROM rejected WHERE account = ? AND job_id = ? AND seq = ?"  # noqa: S608
+                " UNION SELECT remote_id FROM shard WHERE account = ?"
+                f" AND remote_id IS NOT NULL AND NOT ({_SUSPECTED})",
                 (shard.account, shard.job_id, shard.seq, shard.account),
             )
         return frozenset(row[0] for row in rows)
@@ -340,6 +386,12 @@ def _job(tx: Transaction, job_id: str) -> JobRecord:
     if not rows:
         raise LedgerError(f"no job {job_id!r} in this ledger: jobs() lists those there are")
     return read_job(rows[0])
+
+
+def _reject(tx: Transaction, shard: Shard) -> None:
+    """Remember that the shard's batch was looked at and holds none of its requests."""
+    key = (shard.account, shard.remote_id, shard.job_id, shard.seq)
+    tx.execute("INSERT INTO rejected VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", key)
 
 
 def _set(tx: Transaction, shard: Shard, **changes: Any) -> None:

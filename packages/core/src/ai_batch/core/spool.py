@@ -17,19 +17,23 @@ Files appear by renaming, complete and synced, or not at all. Folders have mode 
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import secrets
 import shutil
 import sys
 from array import array
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import IO
+from typing import IO, Self, TypeAlias
 
 from ai_batch.core.errors import LedgerError
 from ai_batch.core.state import Shard
 
 __all__ = ["JobFolder", "Spool", "members_of", "write_members"]
+
+Guard: TypeAlias = Callable[[], contextlib.AbstractContextManager[None]]
+"""Held while a file is put in place; raises where that must not happen any more."""
 
 WRITE_BUFFER = 1 << 20
 
@@ -74,6 +78,7 @@ class JobFolder:
     def __init__(self, path: Path) -> None:
         """The folder must exist."""
         self.path = path
+        self.guard: Guard = contextlib.nullcontext
 
     @property
     def requests(self) -> Path:
@@ -105,10 +110,22 @@ class JobFolder:
         """A name beside ``path`` that no other process uses."""
         return path.with_name(f"{path.name}.{secrets.token_hex(6)}.tmp")
 
+    def guarded(self, guard: Guard) -> Self:
+        """The same folder, in which files are put in place within ``guard()`` only."""
+        guarded = copy.copy(self)
+        guarded.guard = guard
+        return guarded
+
     def publish(self, aside: Path, path: Path) -> None:
         """Put a finished file in its place, durably."""
-        aside.replace(path)
-        _sync_folder(self.path)
+        with self.guard():
+            aside.replace(path)
+            _sync_folder(self.path)
+
+    def withdraw(self, path: Path) -> None:
+        """Delete a file that an earlier try may have put in place."""
+        with self.guard():
+            path.unlink(missing_ok=True)
 
     def sync(self, path: Path) -> None:
         """Have a file that somebody else wrote on disk."""

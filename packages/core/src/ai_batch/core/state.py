@@ -38,7 +38,9 @@ MOVES: dict[ShardState, frozenset[ShardState]] = {
     ),
     # Back to planned when the provider refused it afterwards for want of room; back to intent
     # when an adopted batch turned out to be another program's.
-    ShardState.SUBMITTED: frozenset({ShardState.ENDED, ShardState.PLANNED, ShardState.FAILED}),
+    ShardState.SUBMITTED: frozenset(
+        {ShardState.ENDED, ShardState.PLANNED, ShardState.INTENT, ShardState.FAILED}
+    ),
     ShardState.ENDED: frozenset({ShardState.COLLECTED, ShardState.INTENT}),
     ShardState.COLLECTED: frozenset(),
     ShardState.FAILED: frozenset(),
