@@ -1,5 +1,7 @@
 """Answer thousands to billions of LLM requests through the vendors' own batch APIs."""
 
+from typing import TYPE_CHECKING
+
 from ai_batch.core.errors import (
     AIBatchError,
     AuthenticationFailed,
@@ -19,6 +21,7 @@ from ai_batch.core.errors import (
     UsageError,
     VendorFault,
 )
+from ai_batch.core.estimate import Estimate
 from ai_batch.core.events import (
     CompleteEvent,
     ErrorEvent,
@@ -27,8 +30,6 @@ from ai_batch.core.events import (
     Progress,
     ProgressEvent,
 )
-from ai_batch.core.job import Job
-from ai_batch.core.ledger import Ledger
 from ai_batch.core.messages import (
     Audio,
     Document,
@@ -47,7 +48,6 @@ from ai_batch.core.messages import (
     user,
 )
 from ai_batch.core.options import Options
-from ai_batch.core.planning import Estimate
 from ai_batch.core.processor import NativeProcessor, Processor
 from ai_batch.core.records import JobRecord
 from ai_batch.core.registry import load_provider, providers
@@ -61,6 +61,10 @@ from ai_batch.core.results import (
     Result,
     Usage,
 )
+
+if TYPE_CHECKING:
+    from ai_batch.core.job import Job
+    from ai_batch.core.ledger import Ledger
 
 __all__ = [
     "AIBatchError",
@@ -122,3 +126,16 @@ __all__ = [
     "tool_result",
     "user",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # These bring asyncio and SQLite along, which not everyone who imports a request needs.
+    if name == "Job":
+        from ai_batch.core.job import Job
+
+        return Job
+    if name == "Ledger":
+        from ai_batch.core.ledger import Ledger
+
+        return Ledger
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ai_batch.core.collect import Collector
@@ -23,6 +22,7 @@ from ai_batch.core.errors import (
     VendorFault,
 )
 from ai_batch.core.ledger import Ledger
+from ai_batch.core.policy import Policy
 from ai_batch.core.provider import Provider, RemoteState, RemoteStatus, Submission
 from ai_batch.core.runtime import Runtime
 from ai_batch.core.schedule import backoff, poll_delay, queue_delay
@@ -31,7 +31,7 @@ from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import Shard, ShardState, token_for
 from ai_batch.core.submission import submission_of
 
-__all__ = ["Advancer", "Policy"]
+__all__ = ["Advancer"]
 
 logger = logging.getLogger("ai_batch.engine")
 
@@ -62,20 +62,6 @@ TRANSIENT = (ProviderUnavailable, RateLimited, QueueFull, OutcomeUnknown, Remote
 NOT_SENT = (ShardState.PLANNED, ShardState.RESERVED, ShardState.UPLOADED)
 
 UNDER_WAY = (RemoteState.PENDING, RemoteState.RUNNING)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """How a job is driven. Times are in seconds.
-
-    ``settle_wait`` is how long a create call of unknown outcome is looked for at the vendor
-    before it is taken for not having happened.
-    """
-
-    max_attempts: int = 3
-    poll_interval: float | None = None
-    settle_wait: float = 900.0
-    cleanup: bool = True
 
 
 class Advancer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -12,10 +11,6 @@ from ai_batch.core.results import BatchResponse, Result, Usage
 __all__ = ["CompleteEvent", "ErrorEvent", "Event", "ItemEvent", "Progress", "ProgressEvent"]
 
 JobState: TypeAlias = Literal["running", "cancelling", "completed", "cancelled"]
-
-
-def _unpriced() -> None:
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +32,10 @@ class Progress:
     batches: int = 0
     batches_done: int = 0
     usage: Usage = field(default_factory=Usage)
+    cost: float | None = None
     started_at: float = 0.0
     elapsed: float = 0.0
     eta: float | None = None
-    pricing: Callable[[], float | None] = field(default=_unpriced, repr=False, compare=False)
-
-    @property
-    def cost(self) -> float | None:
-        """USD for the tokens used so far; looked up when asked for, since tables take a while."""
-        return self.pricing()
 
     @property
     def done(self) -> int:

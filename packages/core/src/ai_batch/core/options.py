@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import platformdirs
-
-from ai_batch.core.advance import Policy
 from ai_batch.core.errors import UsageError
 from ai_batch.core.events import Progress
-from ai_batch.core.ledger import Ledger
+from ai_batch.core.policy import Policy
 from ai_batch.core.runtime import Runtime
+
+if TYPE_CHECKING:
+    from ai_batch.core.ledger import Ledger
 
 __all__ = ["Duration", "Options", "seconds"]
 
@@ -87,4 +87,6 @@ class Options:
         given = self.home or os.environ.get("AI_BATCH_HOME")
         if given:
             return Path(given).expanduser().absolute()
+        import platformdirs
+
         return platformdirs.user_state_path("ai-batch", appauthor=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import cast
 
 from ai_batch.core.events import JobState, Progress
@@ -55,7 +54,7 @@ def read_progress(ledger: Ledger, provider: Provider, job_id: str) -> Progress:
         batches=totals.batches,
         batches_done=totals.batches_done,
         usage=totals.all_usage,
-        pricing=partial(cost_of, totals.usage, provider),
+        cost=cost_of(totals.usage, provider),
         started_at=record.created_at,
         elapsed=elapsed,
         eta=0.0 if record.finished else eta,
@@ -83,6 +82,7 @@ class ProgressMeter:
         self._read_at = 0.0
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._complained = False
 
     def start(self) -> None:
         """Begin to call the callback, where there is one."""
@@ -126,5 +126,8 @@ class ProgressMeter:
     async def _call(self, callback: Callable[[Progress], object], progress: Progress) -> None:
         try:
             await self._runtime.blocking(callback, progress)
-        except Exception:
-            logger.exception("on_progress raised; the job goes on")
+        except Exception as error:
+            # Once with its traceback: it would come with every report.
+            level = logging.DEBUG if self._complained else logging.ERROR
+            logger.log(level, "on_progress raised; the job goes on", exc_info=error)
+            self._complained = True

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ai_batch.core.database import Row
 from ai_batch.core.errors import VendorFault
 from ai_batch.core.provider import Route
 from ai_batch.core.results import Usage
 from ai_batch.core.state import Shard, ShardState
+
+if TYPE_CHECKING:
+    from ai_batch.core.database import Row
 
 __all__ = [
     "SHARD_COLUMNS",

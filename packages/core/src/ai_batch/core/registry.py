@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from ai_batch.core.errors import ProviderNotInstalled, UsageError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
     from ai_batch.core.processor import Processor
 
 __all__ = ["load_provider", "providers"]
@@ -24,9 +25,15 @@ KNOWN = {
 """Providers of this family, and the extra of the distribution ``ai-batch`` that brings each."""
 
 
+def _entries() -> EntryPoints:
+    from importlib.metadata import entry_points
+
+    return entry_points(group=GROUP)
+
+
 def providers() -> list[str]:
     """The names of the installed providers."""
-    return sorted({entry.name for entry in entry_points(group=GROUP)})
+    return sorted({entry.name for entry in _entries()})
 
 
 def load_provider(name: str) -> type[Processor]:
@@ -35,7 +42,7 @@ def load_provider(name: str) -> type[Processor]:
     Raises ``ProviderNotInstalled`` with the ``pip install`` that brings it, and ``UsageError``
     for a name that is not known at all.
     """
-    for entry in entry_points(group=GROUP):
+    for entry in _entries():
         if entry.name == name:
             loaded: type[Processor] = entry.load()
             return loaded

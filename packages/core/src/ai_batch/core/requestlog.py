@@ -18,14 +18,11 @@ __all__ = ["RequestLog", "RequestWriter", "dump_request", "load_request"]
 
 _PLACE = struct.Struct("<Q")
 
-_dump_chat = ChatRequest.__pydantic_serializer__.to_json
-_dump_embedding = EmbeddingRequest.__pydantic_serializer__.to_json
-
 
 def dump_request(request: Request) -> bytes:
     """The request as one line of JSON."""
-    dump = _dump_chat if isinstance(request, ChatRequest) else _dump_embedding
-    return dump(request, exclude_none=True)
+    # model_dump_json would decode the bytes, to have them encoded again by the file.
+    return request.__pydantic_serializer__.to_json(request, exclude_none=True)
 
 
 def load_request(line: bytes) -> Request:

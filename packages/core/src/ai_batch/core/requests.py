@@ -31,7 +31,7 @@ MessagesLike: TypeAlias = str | Message | Sequence[Message | JSONObject]
 class OutputSchema(BaseModel):
     """The JSON schema that an answer must have; ``key`` is its hash."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     json_schema: JSONObject
@@ -98,7 +98,9 @@ OutputType: TypeAlias = Annotated[
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
     id: Annotated[str | None, Field(coerce_numbers_to_str=True)] = None
     model: str | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,12 @@ Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
 
 
+async def _sleep(seconds: float) -> None:
+    import asyncio
+
+    await asyncio.sleep(seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """What the engine takes from the world: Unix seconds, sleep, a number from 0 to 1.
@@ -24,7 +29,7 @@ class Runtime:
     """
 
     clock: Callable[[], float] = time.time
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    sleep: Callable[[float], Awaitable[object]] = _sleep
     random: Callable[[], float] = random.random
     inline: bool = False
 
@@ -37,4 +42,6 @@ class Runtime:
         """Run a function that waits for a disk or uses the processor for long."""
         if self.inline:
             return function(*args, **kwargs)
+        import asyncio
+
         return await asyncio.to_thread(function, *args, **kwargs)

@@ -180,6 +180,13 @@ class FakeVendor:
         vector = [float(len(text)), float(self.executed[text])]
         return _write(_Row(wire_id, answer, vector, tokens=len(text)))
 
+    def cancel(self, batch: FakeBatch, now: float) -> None:
+        """Stop a batch where it has come to, if it has not ended."""
+        self.settle(batch, now)
+        if not batch.ended and batch.cancelled_at is None:
+            batch.cancelled_at = now
+            self.settle(batch, now)
+
     def status(self, batch: FakeBatch, now: float) -> RemoteStatus:
         """What a poll tells of a batch."""
         self.settle(batch, now)
@@ -359,9 +366,7 @@ class FakeProvider:
     async def cancel(self, remote_id: str) -> None:
         """Stop where the batch has come to."""
         await self._gate("cancel", "before")
-        batch = self.vendor.batches[remote_id]
-        if not batch.ended and batch.cancelled_at is None:
-            batch.cancelled_at = self._clock()
+        self.vendor.cancel(self.vendor.batches[remote_id], self._clock())
         await self._gate("cancel", "after")
 
     async def cleanup(self, submission: Submission) -> None:
@@ -373,8 +378,8 @@ class FakeProvider:
             if id in loose or token in submission.strays:
                 del self.vendor.files[id]
         for batch in self._listed() if self._metadata else ():
-            if batch.token in submission.strays and not batch.ended:
-                batch.cancelled_at = now
+            if batch.token in submission.strays:
+                self.vendor.cancel(batch, now)
         await self._gate("cleanup", "after")
 
     async def aclose(self) -> None:

@@ -1,5 +1,17 @@
 """Answer requests through OpenAI's Batch API, or that of a compatible server."""
 
-from ai_batch.openai.processor import OpenAIProcessor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ai_batch.openai.processor import OpenAIProcessor
 
 __all__ = ["OpenAIProcessor"]
+
+
+def __getattr__(name: str) -> object:
+    # What lists the providers, such as a command line, need not wait for pydantic.
+    if name == "OpenAIProcessor":
+        from ai_batch.openai.processor import OpenAIProcessor
+
+        return OpenAIProcessor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from ai_batch.core import Ledger, NativeProcessor, Options, Progress, UsageError
+from ai_batch.core import NativeProcessor, Options, Progress, UsageError
 from ai_batch.core.options import Duration, seconds
-from ai_batch.core.provider import Limits
+from ai_batch.core.provider import Limits, Provider
 from ai_batch.openai.client import ClientSettings
-from ai_batch.openai.provider import LIMITS, OpenAIProvider, OpenAISettings
+from ai_batch.openai.settings import LIMITS, OpenAISettings, TokenParameter
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
+
+    from ai_batch.core import Ledger
 
 __all__ = ["OpenAIProcessor"]
 
@@ -39,7 +41,7 @@ class OpenAIProcessor(NativeProcessor):
         extra_headers: Mapping[str, str] | None = None,
         endpoint: str = "/v1/chat/completions",
         max_tokens: int | None = None,
-        token_parameter: Literal["max_tokens", "max_completion_tokens"] | None = None,
+        token_parameter: TokenParameter | None = None,
         completion_window: str = "24h",
         limits: Limits = LIMITS,
         client: AsyncOpenAI | OpenAI | None = None,
@@ -97,4 +99,11 @@ class OpenAIProcessor(NativeProcessor):
             cleanup=cleanup,
             settle_wait=settle_wait,
         )
-        super().__init__(partial(OpenAIProvider, settings), general)
+        super().__init__(partial(_provider, settings), general)
+
+
+def _provider(settings: OpenAISettings) -> Provider:
+    # Only now: the wire formats take a while to import.
+    from ai_batch.openai.provider import OpenAIProvider
+
+    return OpenAIProvider(settings)

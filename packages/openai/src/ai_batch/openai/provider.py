@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,12 +18,9 @@ from ai_batch.core.results import Outcome, Usage
 from ai_batch.openai import wire
 from ai_batch.openai.api import OpenAIApi
 from ai_batch.openai.batches import belongs_to, create_body, is_over, read_status, token_of
-from ai_batch.openai.client import ClientSettings
+from ai_batch.openai.settings import OpenAISettings
 
-__all__ = ["OpenAIProvider", "OpenAISettings"]
-
-LIMITS = Limits(max_requests=50_000, max_bytes=200_000_000)
-"""https://developers.openai.com/api/docs/guides/batch"""
+__all__ = ["OpenAIProvider"]
 
 MAX_EMBEDDING_INPUTS = 50_000
 """Over all requests of a batch; same page."""
@@ -38,20 +35,6 @@ MAX_PAGES = 100
 
 CLOCK_SLACK = 300.0
 """Seconds by which the server's clock may be behind ours."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenAISettings:
-    """What is asked, and of whom."""
-
-    connection: ClientSettings
-    model: str | None = None
-    embedding_model: str | None = None
-    max_tokens: int | None = None
-    endpoint: str = "/v1/chat/completions"
-    window: str = "24h"
-    token_parameter: wire.TokenParameter | None = None
-    limits: Limits = LIMITS
 
 
 class OpenAIProvider:

@@ -7,7 +7,7 @@ are in ``wire_chat``, ``wire_responses`` and ``wire_embeddings``; this module pi
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import msgspec
 
@@ -15,6 +15,7 @@ from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Route, Scan
 from ai_batch.core.requests import ChatRequest, Request
 from ai_batch.core.results import Outcome
+from ai_batch.openai.settings import TokenParameter
 from ai_batch.openai.wire_chat import CHAT, chat_body
 from ai_batch.openai.wire_check import check
 from ai_batch.openai.wire_embeddings import EMBEDDINGS, embedding_body
@@ -33,9 +34,6 @@ __all__ = [
     "scan",
     "token_parameter",
 ]
-
-TokenParameter: TypeAlias = Literal["max_completion_tokens", "max_tokens"]
-"""How the limit on the answer's length is called in a chat completion."""
 
 _ENCODER = msgspec.json.Encoder()
 

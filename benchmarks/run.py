@@ -1,0 +1,106 @@
+"""Measures what the documentation claims, and prints it as Markdown: `make bench`.
+
+Everything runs on this machine against the emulator in a process of its own. Shared machines are
+noisy: processor seconds are steadier than seconds, and ratios within one run steadier than both.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ai_batch.emulator import Emulator
+
+HERE = Path(__file__).parent
+
+IMPORTS = ("pass", "import pydantic", "import ai_batch.core", "import ai_batch.openai")
+
+
+def python(*arguments: str) -> str:
+    """What a fresh Python prints."""
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return done.stdout
+
+
+def table(title: str, names: list[str], rows: list[list[str]]) -> None:
+    """Print a Markdown table."""
+    lines = [f"\n## {title}\n", f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def imports(runs: int) -> None:
+    """Time imports in fresh processes, in turn, so that noise meets all alike."""
+    code = (
+        "import time, sys; start = time.perf_counter(); {0}; "
+        "print(time.perf_counter() - start, 'openai' in sys.modules)"
+    )
+    seconds: dict[str, list[float]] = {name: [] for name in IMPORTS}
+    sdk: dict[str, str] = {}
+    for _ in range(runs):
+        for name in IMPORTS:
+            took, sdk[name] = python("-c", code.format(name)).split()
+            seconds[name].append(float(took))
+    rows = [
+        [f"`{name}`", f"{min(found):.3f}", f"{statistics.median(found):.3f}", sdk[name]]
+        for name, found in seconds.items()
+    ]
+    table("Import", ["statement", "min s", "median s", "imports the SDK"], rows)
+
+
+def jobs(counts: list[int], runs: int) -> None:
+    """Run whole jobs of different sizes, each in a process of its own."""
+    rows: list[list[str]] = []
+    client = str(HERE / "batch_client.py")
+    with Emulator.spawn(answer="canned", track_items=False) as emulator:
+        for count in counts * runs:
+            command = [client, "--url", emulator.openai_url, "--count", str(count)]
+            figures: dict[str, Any] = json.loads(python(*command))
+            rows.append(_row(figures))
+    names = ["requests", "batches", "wall s", "processor s", "requests per processor second"]
+    stages = ["plan, submit s", "collect s", "results s"]
+    table("Chat requests of 1 KB", [*names, *stages, "peak MB above imports"], rows)
+
+
+def _row(figures: dict[str, Any]) -> list[str]:
+    stages = ("cpu_plan_and_submit_s", "cpu_collect_s", "cpu_results_s")
+    return [
+        f"{figures['requests']:,}",
+        str(figures["batches"]),
+        f"{figures['wall_s']:.1f}",
+        f"{figures['cpu_s']:.2f}",
+        f"{figures['per_cpu_second']:,.0f}",
+        *(f"{figures[stage]:.2f}" for stage in stages),
+        f"{figures['peak_mb']:.1f}",
+    ]
+
+
+def schedules() -> None:
+    """Compare schedules of polling over durations from a minute to a day."""
+    found = [json.loads(line) for line in python(str(HERE / "poll_schedules.py")).splitlines()]
+    rows = [
+        [name, f"{lag:.1f}", f"{worst:.0f}", f"{polls:.0f}"] for name, lag, worst, polls in found
+    ]
+    names = ["schedule", "mean lag s", "95 % lag s", "mean polls"]
+    table("Polling, simulated: batches of 1 min to 24 h", names, rows)
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument("--runs", type=int, default=3)
+    arguments = parser.parse_args()
+    imports(5)
+    schedules()
+    jobs(arguments.count, arguments.runs)
+
+
+if __name__ == "__main__":
+    main()

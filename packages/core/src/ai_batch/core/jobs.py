@@ -1,0 +1,147 @@
+"""The jobs of one home: plans new ones, finds old ones, and gets them going."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Mapping
+from pathlib import Path
+
+from ai_batch.core import blocking
+from ai_batch.core.database import SQLiteDatabase
+from ai_batch.core.errors import UsageError
+from ai_batch.core.estimate import Estimate, estimate_plan
+from ai_batch.core.intake import Requests, SyncRequests, items_of
+from ai_batch.core.job import Job
+from ai_batch.core.ledger import Ledger
+from ai_batch.core.options import Options
+from ai_batch.core.planning import Planning
+from ai_batch.core.provider import Provider
+from ai_batch.core.records import JobRecord
+from ai_batch.core.requests import Request
+from ai_batch.core.run import JobContext
+from ai_batch.core.spool import Spool
+
+__all__ = ["Jobs"]
+
+BREATH = 256
+"""Requests after which planning lets the event loop do other things."""
+
+
+class Jobs:
+    """What a processor works with: a provider, a ledger and a spool."""
+
+    def __init__(self, provider: Provider, options: Options) -> None:
+        """Opens the ledger and makes the home where there is none yet."""
+        self.provider = provider
+        self._options = options
+        self.spool = Spool(options.home_path)
+        self.ledger = self._open_ledger()
+
+    def _open_ledger(self) -> Ledger:
+        given = self._options.ledger
+        if isinstance(given, Ledger):
+            return given
+        path = Path(given) if given is not None else self.spool.home / "ledger.db"
+        return Ledger(SQLiteDatabase(path, clock=self._options.runtime.clock))
+
+    def submit(self, requests: Requests, salt: str = "") -> Job:
+        """Plan, and bring the first batches to the provider.
+
+        Raises ``UsageError`` when there are no requests.
+        """
+        job = _some(self.planned(requests, salt))
+        blocking.call(_launch(job))
+        return job
+
+    async def asubmit(self, requests: Requests) -> Job:
+        """Like ``submit``, without blocking."""
+        job = _some(await self.aplanned(requests))
+        await _launch(job)
+        return job
+
+    def attach(self, job_id: str) -> Job:
+        """The job of this id. Raises ``LedgerError`` when the ledger does not know it."""
+        record = self.ledger.job(job_id)
+        if record.provider != self.provider.name:
+            raise UsageError(f"job {job_id} is of {record.provider}, not of {self.provider.name}")
+        structured = record.spec.get("structured")
+        return self._job(record, {} if structured else None)
+
+    def records(self) -> list[JobRecord]:
+        """The jobs that the ledger knows, the newest first."""
+        return self.ledger.jobs()
+
+    def estimate(self, requests: SyncRequests) -> Estimate:
+        """Count, cut and price the requests without sending anything."""
+        with self._planning() as planning:
+            for item in items_of(requests):
+                planning.planner.add(item)
+            return estimate_plan(planning.planner.finish(), self.provider)
+
+    def close(self) -> None:
+        """Close connections and, unless it is the user's, the ledger."""
+        blocking.call(self.provider.aclose())
+        if not isinstance(self._options.ledger, Ledger):
+            self.ledger.close()
+
+    def _job(self, record: JobRecord, types: Mapping[str, object] | None) -> Job:
+        context = JobContext(
+            record=record,
+            ledger=self.ledger,
+            folder=self.spool.open(record.folder),
+            provider=self.provider,
+            options=self._options,
+            types=types,
+        )
+        return Job(context, self._resubmit)
+
+    def _resubmit(self, requests: list[Request], salt: str) -> Job:
+        return self.submit(requests, salt)
+
+    # -- planning ---------------------------------------------------------------------------
+
+    def _planning(self, salt: str = "") -> Planning:
+        return Planning(self.provider, self.ledger, self.spool, self._options, salt)
+
+    def planned(self, requests: Requests, salt: str = "") -> Job | None:
+        """The job of the requests, new or found; None when there are no requests."""
+        if isinstance(requests, AsyncIterable):
+            return blocking.call(self.aplanned(requests, salt))
+        # In the caller's thread: what is iterated may belong to it, such as a SQLite cursor.
+        with self._planning(salt) as planning:
+            for item in items_of(requests):
+                planning.planner.add(item)
+            return self._found(planning)
+
+    async def aplanned(self, requests: Requests, salt: str = "") -> Job | None:
+        """Like ``planned``, letting the event loop do other things in between."""
+        with self._planning(salt) as planning:
+            if isinstance(requests, AsyncIterable):
+                async for request in requests:
+                    planning.planner.add(request)
+            else:
+                for count, item in enumerate(items_of(requests)):
+                    planning.planner.add(item)
+                    if count % BREATH == 0:
+                        await asyncio.sleep(0)
+            return self._found(planning)
+
+    def _found(self, planning: Planning) -> Job | None:
+        found = planning.finish()
+        return None if found is None else self._job(*found)
+
+
+def _some(job: Job | None) -> Job:
+    if job is None:
+        raise UsageError("there are no requests, so there is no job to submit")
+    return job
+
+
+async def _launch(job: Job) -> None:
+    run = job.start()
+    task = run.task
+    launched = asyncio.create_task(run.engine.launched.wait())
+    await asyncio.wait({task, launched}, return_when=asyncio.FIRST_COMPLETED)
+    launched.cancel()
+    if task.done():
+        task.result()
