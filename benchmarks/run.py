@@ -16,7 +16,14 @@ from ai_batch.emulator import Emulator
 
 HERE = Path(__file__).parent
 
-IMPORTS = ("pass", "import pydantic", "import ai_batch.core", "import ai_batch.openai")
+IMPORTS = (
+    "pass",
+    "import pydantic",
+    "from pydantic import BaseModel",
+    "import ai_batch.core",
+    "import ai_batch.openai",
+    "from ai_batch.openai import OpenAIProcessor",
+)
 
 
 def python(*arguments: str) -> str:

@@ -72,6 +72,17 @@ class Job:
     def _blocking(self, work: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
         return blocking.call(self._there(work))
 
+    async def adetach(self) -> None:
+        """Stop working on the job here. It stays on record; whoever attaches goes on with it."""
+        run, self._run = self._run, None
+        if run is not None:
+            await self._there(run.stop)
+
+    def detach(self) -> None:
+        """Like ``adetach``, blocking."""
+        if self._run is not None:
+            blocking.call(self.adetach())
+
     # -- to the end -------------------------------------------------------------------------
 
     async def ajoin(self, timeout: float | None = None) -> BatchResponse:
@@ -101,6 +112,8 @@ class Job:
     def _finished(self) -> BatchResponse:
         faults = self._refusals()
         if faults:
+            # Nothing was paid, so nothing is lost when the same call tries again.
+            self._context.ledger.change_job(self.id, delivered_at=self._context.ledger.now())
             raise BatchFailed(self, faults)
         return self._context.response()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ai_batch.core.budget import ensure_budget, has_room, move_budget
 from ai_batch.core.database import Database, Transaction
-from ai_batch.core.errors import LeaseLost, LedgerError
+from ai_batch.core.errors import LedgerError
 from ai_batch.core.migrations import migrate
 from ai_batch.core.provider import Candidate
 from ai_batch.core.records import (
@@ -23,7 +23,6 @@ from ai_batch.core.records import (
     SHARD_COLUMNS,
     JobRecord,
     Totals,
-    column,
     job_row,
     read_job,
     read_shard,
@@ -31,26 +30,24 @@ from ai_batch.core.records import (
     shard_row,
 )
 from ai_batch.core.state import MOVES, Shard, ShardState
+from ai_batch.core.statements import (
+    SELECT_JOBS,
+    SELECT_SHARDS,
+    SELECT_TOTALS,
+    change_fenced,
+    find_job,
+    get_job,
+    insert,
+    remember_rejected,
+    set_columns,
+)
 
 __all__ = ["Ledger"]
-
-_JOBS = f"SELECT {', '.join(JOB_COLUMNS)} FROM job"  # noqa: S608 - our own column names
-_SHARDS = f"SELECT {', '.join(SHARD_COLUMNS)} FROM shard"  # noqa: S608
 
 _SUSPECTED = "adopted = 1 AND state IN ('submitted', 'ended')"
 """A shard whose batch is not known to be its own before the rows are here."""
 
 _NO_BATCH: dict[str, Any] = {"remote_id": None, "adopted": False, "details": {}}
-
-_TOTALS = """SELECT COUNT(*),
-    COALESCE(SUM(CASE WHEN state IN ('collected', 'failed') THEN 1 ELSE 0 END), 0),
-    COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0),
-    COALESCE(SUM(1 - cleaned), 0),
-    COALESCE(SUM(ok), 0), COALESCE(SUM(failed), 0),
-    COALESCE(SUM(CASE WHEN state IN ('submitted', 'ended') THEN count ELSE 0 END), 0),
-    COALESCE(SUM(CASE WHEN state IN ('submitted', 'ended')
-        THEN live_completed + live_failed ELSE 0 END), 0)
-    FROM shard WHERE job_id = ?"""
 
 
 LOGGED = frozenset({"remote_id", "input_id", "token", "cut", "ok", "failed", "retried"})
@@ -78,28 +75,28 @@ class Ledger:
     def add_job(self, job: JobRecord, shards: Iterable[Shard]) -> JobRecord:
         """Record a planned job. Where another process was first with it, that one's is given."""
         with self._database.transaction() as tx:
-            found = _find_job(tx, job.fingerprint, delivered=False)
+            found = find_job(tx, job.fingerprint, delivered=False)
             if found is not None:
                 return found
-            tx.execute(_insert("job", JOB_COLUMNS), job_row(job))
-            tx.execute_many(_insert("shard", SHARD_COLUMNS), [shard_row(shard) for shard in shards])
+            tx.execute(insert("job", JOB_COLUMNS), job_row(job))
+            tx.execute_many(insert("shard", SHARD_COLUMNS), [shard_row(shard) for shard in shards])
             self._log(tx, job.id, to="planned", detail={"total": job.total})
         return job
 
     def find_job(self, fingerprint: str, *, delivered: bool = False) -> JobRecord | None:
         """The newest job of this fingerprint; delivered ones only where asked for."""
         with self._database.transaction() as tx:
-            return _find_job(tx, fingerprint, delivered=delivered)
+            return find_job(tx, fingerprint, delivered=delivered)
 
     def job(self, job_id: str) -> JobRecord:
         """One job. Raises ``LedgerError`` when there is none of this id."""
         with self._database.transaction() as tx:
-            return _job(tx, job_id)
+            return get_job(tx, job_id)
 
     def jobs(self) -> list[JobRecord]:
         """All jobs, the newest first."""
         with self._database.transaction() as tx:
-            rows = tx.execute(f"{_JOBS} ORDER BY created_at DESC, id DESC")
+            rows = tx.execute(f"{SELECT_JOBS} ORDER BY created_at DESC, id DESC")
         return [read_job(row) for row in rows]
 
     def change_job(self, job_id: str, **changes: str | float | None) -> JobRecord:
@@ -109,24 +106,24 @@ class Ledger:
             sql = f"UPDATE job SET {sets} WHERE id = ?"  # noqa: S608 - our own column names
             tx.execute(sql, (*changes.values(), job_id))
             self._log(tx, job_id, detail=changes)
-            return _job(tx, job_id)
+            return get_job(tx, job_id)
 
     def cancel_job(self, job_id: str) -> JobRecord:
         """Mark a running job as cancelling and make all of its open shards due at once."""
         with self._database.transaction() as tx:
-            job = _job(tx, job_id)
+            job = get_job(tx, job_id)
             if job.state == "running":
                 tx.execute("UPDATE job SET state = 'cancelling' WHERE id = ?", (job_id,))
                 tx.execute(
                     "UPDATE shard SET next_at = 0 WHERE job_id = ? AND cleaned = 0", (job_id,)
                 )
                 self._log(tx, job_id, before="running", to="cancelling")
-            return _job(tx, job_id)
+            return get_job(tx, job_id)
 
     def totals(self, job_id: str) -> Totals:
         """The job's counts, and its tokens by route."""
         with self._database.transaction() as tx:
-            row = tx.execute(_TOTALS, (job_id,))[0]
+            row = tx.execute(SELECT_TOTALS, (job_id,))[0]
             usages = tx.execute(
                 "SELECT route, usage FROM shard WHERE job_id = ? AND ok > 0", (job_id,)
             )
@@ -137,7 +134,7 @@ class Ledger:
     def shards(self, job_id: str) -> list[Shard]:
         """All shards of a job, in the order of their numbers: children after their parents."""
         with self._database.transaction() as tx:
-            rows = tx.execute(f"{_SHARDS} WHERE job_id = ? ORDER BY seq", (job_id,))
+            rows = tx.execute(f"{SELECT_SHARDS} WHERE job_id = ? ORDER BY seq", (job_id,))
         return [read_shard(row) for row in rows]
 
     def claim(self, job_id: str, owner: str, lease: float, limit: int) -> list[Shard]:
@@ -145,7 +142,7 @@ class Ledger:
         with self._database.transaction() as tx:
             now = self.now()
             rows = tx.execute(
-                f"{_SHARDS} WHERE job_id = ? AND cleaned = 0 AND next_at <= ?"
+                f"{SELECT_SHARDS} WHERE job_id = ? AND cleaned = 0 AND next_at <= ?"
                 " AND lease_until <= ? ORDER BY next_at, seq LIMIT ?",
                 (job_id, now, now, limit),
             )
@@ -154,7 +151,9 @@ class Ledger:
                 for shard in map(read_shard, rows)
             ]
             for shard in claimed:
-                _set(tx, shard, owner=owner, lease_until=shard.lease_until, fence=shard.fence)
+                set_columns(
+                    tx, shard, owner=owner, lease_until=shard.lease_until, fence=shard.fence
+                )
         return claimed
 
     def renew(self, job_id: str, owner: str, lease: float) -> None:
@@ -200,13 +199,13 @@ class Ledger:
         Puts files in place: a process that was paused must not replace its successor's.
         """
         with self._database.transaction() as tx:
-            _fenced(tx, shard, {"fence": shard.fence})
+            change_fenced(tx, shard, {"fence": shard.fence})
             yield
 
     def update(self, shard: Shard, **changes: Any) -> Shard:
         """Change fields of a leased shard, its state apart."""
         with self._database.transaction() as tx:
-            _fenced(tx, shard, changes)
+            change_fenced(tx, shard, changes)
         return shard.evolve(**changes)
 
     def move(
@@ -248,7 +247,7 @@ class Ledger:
         """
         with self._database.transaction() as tx:
             rows = tx.execute(
-                f"{_SHARDS} WHERE account = ? AND remote_id = ? AND {_SUSPECTED}",
+                f"{SELECT_SHARDS} WHERE account = ? AND remote_id = ? AND {_SUSPECTED}",
                 (shard.account, remote_id),
             )
             for adopter in map(read_shard, rows):
@@ -258,9 +257,9 @@ class Ledger:
 
     def _evict(self, tx: Transaction, shard: Shard) -> None:
         """Have a shard look on for its batch; whoever works on it finds the lease lost."""
-        _reject(tx, shard)
+        remember_rejected(tx, shard)
         fenced = shard.evolve(owner="", fence=shard.fence + 1)
-        _set(tx, fenced, owner=fenced.owner, fence=fenced.fence)
+        set_columns(tx, fenced, owner=fenced.owner, fence=fenced.fence)
         freed = {"next_at": self.now(), "owner": None, "lease_until": 0.0}
         self._move(tx, fenced, ShardState.INTENT, (), {**_NO_BATCH, **freed})
 
@@ -274,12 +273,12 @@ class Ledger:
     ) -> Shard:
         if to not in MOVES[shard.state]:
             raise LedgerError(f"shard {shard.name}: {shard.state} -> {to} is not allowed")
-        _fenced(tx, shard, {"state": to, **changes})
+        change_fenced(tx, shard, {"state": to, **changes})
         move_budget(tx, shard, to, self.now())
         moved = shard.evolve(state=to, **changes)
         for child in children:
             seq = tx.execute("SELECT MAX(seq) + 1 FROM shard WHERE job_id = ?", (shard.job_id,))
-            tx.execute(_insert("shard", SHARD_COLUMNS), shard_row(child.evolve(seq=seq[0][0])))
+            tx.execute(insert("shard", SHARD_COLUMNS), shard_row(child.evolve(seq=seq[0][0])))
         detail = {key: value for key, value in changes.items() if key in LOGGED}
         self._log(tx, shard.job_id, shard, before=shard.state, to=to, detail=detail)
         return moved
@@ -319,7 +318,7 @@ class Ledger:
     def reject(self, shard: Shard) -> Shard:
         """Back to looking for its batch: the one that it adopted holds none of its requests."""
         with self._database.transaction() as tx:
-            _reject(tx, shard)
+            remember_rejected(tx, shard)
             changes = {**_NO_BATCH, "next_at": self.now()}
             return self._move(tx, shard, ShardState.INTENT, (), changes)
 
@@ -363,53 +362,4 @@ class Ledger:
         tx.execute(
             "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
             (self.now(), job_id, *place, before, to, json.dumps(detail or {})),
-        )
-
-
-def _insert(table: str, columns: Sequence[str]) -> str:
-    marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
-
-
-def _find_job(tx: Transaction, fingerprint: str, *, delivered: bool) -> JobRecord | None:
-    condition = "" if delivered else " AND delivered_at IS NULL"
-    rows = tx.execute(
-        f"{_JOBS} WHERE fingerprint = ? AND state NOT IN ('cancelling', 'cancelled'){condition}"
-        " ORDER BY created_at DESC, id DESC LIMIT 1",
-        (fingerprint,),
-    )
-    return read_job(rows[0]) if rows else None
-
-
-def _job(tx: Transaction, job_id: str) -> JobRecord:
-    rows = tx.execute(f"{_JOBS} WHERE id = ?", (job_id,))
-    if not rows:
-        raise LedgerError(f"no job {job_id!r} in this ledger: jobs() lists those there are")
-    return read_job(rows[0])
-
-
-def _reject(tx: Transaction, shard: Shard) -> None:
-    """Remember that the shard's batch was looked at and holds none of its requests."""
-    key = (shard.account, shard.remote_id, shard.job_id, shard.seq)
-    tx.execute("INSERT INTO rejected VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", key)
-
-
-def _set(tx: Transaction, shard: Shard, **changes: Any) -> None:
-    sets = ", ".join(f"{name} = ?" for name in changes)
-    values = [column(name, value) for name, value in changes.items()]
-    sql = f"UPDATE shard SET {sets} WHERE job_id = ? AND seq = ?"  # noqa: S608
-    tx.execute(sql, (*values, shard.job_id, shard.seq))
-
-
-def _fenced(tx: Transaction, shard: Shard, changes: dict[str, Any]) -> None:
-    sets = ", ".join(f"{name} = ?" for name in changes)
-    values = [column(name, value) for name, value in changes.items()]
-    changed = tx.change(
-        f"UPDATE shard SET {sets}"  # noqa: S608 - our own column names
-        " WHERE job_id = ? AND seq = ? AND owner = ? AND fence = ? AND state = ?",
-        (*values, shard.job_id, shard.seq, shard.owner, shard.fence, shard.state.value),
-    )
-    if changed != 1:
-        raise LeaseLost(
-            f"shard {shard.name} of job {shard.job_id} was taken over by another process"
         )

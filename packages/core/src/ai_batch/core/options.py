@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from ai_batch.core.errors import UsageError
 from ai_batch.core.events import Progress
@@ -17,7 +17,7 @@ from ai_batch.core.runtime import Runtime
 if TYPE_CHECKING:
     from ai_batch.core.ledger import Ledger
 
-__all__ = ["Duration", "Options", "seconds"]
+__all__ = ["Duration", "GeneralOptions", "Options", "seconds"]
 
 Duration: TypeAlias = float | timedelta
 """Seconds, or a timedelta."""
@@ -31,6 +31,24 @@ def seconds(name: str, value: Duration | None) -> float | None:
     if found < 0:
         raise UsageError(f"{name} must not be negative, found {value!r}")
     return found
+
+
+class GeneralOptions(TypedDict, total=False):
+    """The options that every processor takes by keyword; those of ``Options``."""
+
+    on_progress: Callable[[Progress], object] | None
+    poll_interval: Duration | None
+    deadline: Duration | datetime | None
+    max_attempts: int
+    max_batches_in_flight: int | None
+    max_enqueued_tokens: int | None
+    max_cost: float | None
+    ledger: Ledger | str | os.PathLike[str] | None
+    home: str | os.PathLike[str] | None
+    reuse: bool
+    cleanup: bool
+    settle_wait: Duration
+    runtime: Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

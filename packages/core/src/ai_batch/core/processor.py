@@ -68,12 +68,22 @@ class NativeProcessor:
         batch, ``ProviderError`` when somebody has to mend something first.
         """
         job = self._jobs.planned(requests)
-        return _nothing() if job is None else job.join()
+        if job is None:
+            return _nothing()
+        try:
+            return job.join()
+        finally:
+            job.detach()
 
     async def aprocess(self, requests: Requests) -> BatchResponse:
         """Like ``process``, without blocking the event loop."""
         job = await self._jobs.aplanned(requests)
-        return _nothing() if job is None else await job.ajoin()
+        if job is None:
+            return _nothing()
+        try:
+            return await job.ajoin()
+        finally:
+            await job.adetach()
 
     def stream(self, requests: Requests) -> Iterator[Event]:
         """Answer all requests; items come as soon as their provider batch has been collected.
@@ -83,8 +93,11 @@ class NativeProcessor:
         job = self._jobs.planned(requests)
         if job is None:
             yield CompleteEvent(_nothing())
-        else:
+            return
+        try:
             yield from job.events()
+        finally:
+            job.detach()
 
     async def astream(self, requests: Requests) -> AsyncIterator[Event]:
         """Like ``stream``, without blocking the event loop."""
@@ -92,8 +105,11 @@ class NativeProcessor:
         if job is None:
             yield CompleteEvent(_nothing())
             return
-        async for event in job.aevents():
-            yield event
+        try:
+            async for event in job.aevents():
+                yield event
+        finally:
+            await job.adetach()
 
     def submit(self, requests: Requests) -> Job:
         """Plan everything and bring the first batches to the provider; the job goes on behind.

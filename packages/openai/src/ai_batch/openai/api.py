@@ -137,10 +137,13 @@ class OpenAIApi:
             return
         here = asyncio.get_running_loop()
         for loop, client in clients.items():
+            if loop.is_closed():
+                # Its connections went with it, and can't be closed any more.
+                continue
             closing = client.close()
             if not inspect.isawaitable(closing):
                 continue
-            if loop is here or loop.is_closed() or not loop.is_running():
+            if loop is here or not loop.is_running():
                 await closing
             else:
                 await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(closing, loop))

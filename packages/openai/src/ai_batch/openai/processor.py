@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from functools import partial
-from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
-from ai_batch.core import NativeProcessor, Options, Progress, UsageError
-from ai_batch.core.options import Duration, seconds
+from ai_batch.core import NativeProcessor, Options, UsageError
+from ai_batch.core.options import Duration, GeneralOptions, seconds
 from ai_batch.core.provider import Limits, Provider
 from ai_batch.openai.client import ClientSettings
 from ai_batch.openai.settings import LIMITS, OpenAISettings, TokenParameter
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
-
-    from ai_batch.core import Ledger
 
 __all__ = ["OpenAIProcessor"]
 
@@ -46,21 +42,9 @@ class OpenAIProcessor(NativeProcessor):
         limits: Limits = LIMITS,
         client: AsyncOpenAI | OpenAI | None = None,
         timeout: Duration = 60.0,
-        on_progress: Callable[[Progress], object] | None = None,
-        poll_interval: Duration | None = None,
-        deadline: Duration | datetime | None = None,
-        max_attempts: int = 3,
-        max_batches_in_flight: int | None = None,
-        max_enqueued_tokens: int | None = None,
-        max_cost: float | None = None,
-        ledger: Ledger | str | PathLike[str] | None = None,
-        home: str | PathLike[str] | None = None,
-        reuse: bool = False,
-        cleanup: bool = True,
-        settle_wait: Duration = 900.0,
-        options: Options | None = None,
+        **general: Unpack[GeneralOptions],
     ) -> None:
-        """All options are explained in ``docs/options.md``; ``options`` replaces the general ones.
+        """All options are explained in ``docs/options.md``, those of ``general`` as well.
 
         Raises ``UsageError`` for values that can't be meant. Nothing is sent or opened yet.
         """
@@ -85,21 +69,7 @@ class OpenAIProcessor(NativeProcessor):
             token_parameter=token_parameter,
             limits=limits,
         )
-        general = options or Options(
-            on_progress=on_progress,
-            poll_interval=poll_interval,
-            deadline=deadline,
-            max_attempts=max_attempts,
-            max_batches_in_flight=max_batches_in_flight,
-            max_enqueued_tokens=max_enqueued_tokens,
-            max_cost=max_cost,
-            ledger=ledger,
-            home=home,
-            reuse=reuse,
-            cleanup=cleanup,
-            settle_wait=settle_wait,
-        )
-        super().__init__(partial(_provider, settings), general)
+        super().__init__(partial(_provider, settings), Options(**general))
 
 
 def _provider(settings: OpenAISettings) -> Provider:
