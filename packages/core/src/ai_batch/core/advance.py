@@ -39,9 +39,6 @@ LOST_AFTER = 6 * 3600.0
 """Seconds for which a batch may stay unknown to the vendor before it is given up: reads lag
 behind writes for minutes (anthropics/anthropic-sdk-python#1432)."""
 
-RESERVE_WAIT = 15.0
-"""Seconds until a shard that found the queue full looks again; a batch that ends wakes it."""
-
 MAX_REFUSALS = 5
 """How often a shard is mended and sent again after the vendor refused it as a whole."""
 
@@ -98,6 +95,8 @@ class Advancer:
     ) -> Shard:
         """Take the next step. The shard that comes back is done, or due at its ``next_at``.
 
+        A planned shard comes back as it is where its account's queue has no room now.
+
         ``status`` is what a poll for many shards has found of this one. Raises ``LeaseLost``
         when another process has taken over, and the errors that only a person can mend
         (``AuthenticationFailed``, ``QuotaExhausted``); all others are waited out.
@@ -127,10 +126,7 @@ class Advancer:
 
     async def _reserve(self, shard: Shard) -> Shard:
         reserved = await self._blocking(self._ledger.reserve, shard)
-        if reserved is None:
-            wait = RESERVE_WAIT * (0.5 + self._runtime.random())
-            return await self._update(shard, next_at=self._ledger.now() + wait)
-        return await self._upload(reserved)
+        return shard if reserved is None else await self._upload(reserved)
 
     async def _upload_again(self, shard: Shard) -> Shard:
         return await self._upload(await self._maybe_uploaded(shard))
@@ -272,7 +268,7 @@ class Advancer:
         except TRANSIENT as error:
             return await self._wait(shard, error)
         if status.state in UNDER_WAY:
-            return await self._under_way(shard, status)
+            return await self._update(shard, **self.observed(shard, status))
         if status.state is RemoteState.ENDED:
             return await self._ended(shard, status)
         return await self._refused(shard, status)
@@ -302,18 +298,18 @@ class Advancer:
         await self._provider.cancel(remote_id)
         return shard
 
-    async def _under_way(self, shard: Shard, status: RemoteStatus) -> Shard:
+    def observed(self, shard: Shard, status: RemoteStatus) -> dict[str, Any]:
+        """What changes when a poll finds a shard's batch on its way."""
         now = self._ledger.now()
         done = status.completed + status.failed
         age = now - (shard.submitted_at or now)
         wait = poll_delay(age, done, status.total, interval=self._policy.poll_interval)
-        return await self._update(
-            shard,
-            live_completed=max(status.completed, shard.live_completed),
-            live_failed=max(status.failed, shard.live_failed),
-            failures=0,
-            next_at=now + wait,
-        )
+        return {
+            "live_completed": max(status.completed, shard.live_completed),
+            "live_failed": max(status.failed, shard.live_failed),
+            "failures": 0,
+            "next_at": now + wait,
+        }
 
     async def _ended(self, shard: Shard, status: RemoteStatus) -> Shard:
         now = self._ledger.now()

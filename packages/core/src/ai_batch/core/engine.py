@@ -7,9 +7,10 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
-from ai_batch.core.advance import TRANSIENT, Advancer
+from ai_batch.core.advance import TRANSIENT, UNDER_WAY, Advancer
 from ai_batch.core.errors import LeaseLost, ProviderError
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.provider import Provider, RemoteStatus
@@ -28,10 +29,17 @@ LONGEST_SLEEP = 30.0
 """Seconds after which the ledger is looked at in any case: another process may be at work."""
 
 CLAIMS = 1000
-"""Shards claimed at once."""
+"""Shards on their way that are claimed at once."""
+
+FULL_WAIT = 15.0
+"""Seconds until an account's queue that was full is tried again; a batch that ends here frees it
+at once."""
 
 PARALLEL = 8
 """Uploads, creates and downloads at once; polls go together in one call."""
+
+FREEING = frozenset({ShardState.ENDED, ShardState.COLLECTED, ShardState.FAILED})
+"""States in which a shard has just given back its room in the queue."""
 
 Listener = Callable[[Shard], None]
 """Told of every shard that has moved."""
@@ -62,6 +70,8 @@ class Engine:
         self._busy: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(PARALLEL)
         self._wake = asyncio.Event()
+        self._full: dict[str, float] = {}
+        self._sending = 0
         self._cancelling = False
         self.launched = asyncio.Event()
 
@@ -89,24 +99,39 @@ class Engine:
         """Start what is due and wait for something to happen; False once all is done."""
         self._wake.clear()
         await self._refresh()
-        claimed: list[Shard] = []
-        if len(self._busy) < CLAIMS:
-            claimed = await self._blocking(
-                self._ledger.claim, self._job_id, self._owner, LEASE, CLAIMS
-            )
+        claimed = await self._claimed()
         polls = [shard for shard in claimed if shard.state is ShardState.SUBMITTED]
         if polls:
             self._start(self._poll(polls))
         for shard in claimed:
-            if shard.state is not ShardState.SUBMITTED:
+            if shard.state is ShardState.PLANNED:
+                self._sending += 1
+                self._start(self._send(shard))
+            elif shard.state is not ShardState.SUBMITTED:
                 self._start(self._drive(shard, None))
-        due = await self._blocking(self._ledger.next_due, self._job_id)
+        due = await self._blocking(self._ledger.next_due, self._job_id, list(self._full))
+        due = min([*self._full.values(), *([] if due is None else [due])], default=None)
         if due is None and not self._busy:
             return False
         if not self._busy:
             self.launched.set()
         await self._wait(due)
         return True
+
+    async def _claimed(self) -> list[Shard]:
+        now = self._ledger.now()
+        self._full = {account: until for account, until in self._full.items() if until > now}
+        if self._cancelling:
+            self._full.clear()
+        return await self._blocking(
+            self._ledger.claim,
+            self._job_id,
+            self._owner,
+            LEASE,
+            limit=CLAIMS if len(self._busy) < CLAIMS else 0,
+            new=CLAIMS if self._cancelling else PARALLEL - self._sending,
+            full=list(self._full),
+        )
 
     async def _refresh(self) -> None:
         job = await self._blocking(self._ledger.job, self._job_id)
@@ -156,9 +181,25 @@ class Engine:
             for shard in shards:
                 self._ledger.release(shard)
             raise
-        await asyncio.gather(
-            *(self._drive(shard, statuses.get(shard.remote_id or "")) for shard in shards)
-        )
+        quiet, moved = self._sorted(shards, statuses)
+        await self._blocking(self._ledger.note, quiet)
+        for shard, changes in quiet:
+            self._listener(shard.evolve(**changes))
+        await asyncio.gather(*(self._drive(shard, status) for shard, status in moved))
+
+    def _sorted(
+        self, shards: Sequence[Shard], statuses: Mapping[str, RemoteStatus]
+    ) -> tuple[list[tuple[Shard, dict[str, Any]]], list[tuple[Shard, RemoteStatus | None]]]:
+        """Shards of which there is only to note that they go on, and those with more to do."""
+        quiet: list[tuple[Shard, dict[str, Any]]] = []
+        moved: list[tuple[Shard, RemoteStatus | None]] = []
+        for shard in shards:
+            status = statuses.get(shard.remote_id or "")
+            if status is not None and status.state in UNDER_WAY and not self._cancelling:
+                quiet.append((shard, self._advancer.observed(shard, status)))
+            else:
+                moved.append((shard, status))
+        return quiet, moved
 
     async def _put_off(self, shards: Sequence[Shard], error: ProviderError) -> None:
         for shard in shards:
@@ -168,12 +209,23 @@ class Engine:
                 continue
             self._ledger.release(shard)
 
+    async def _send(self, shard: Shard) -> None:
+        try:
+            await self._drive(shard, None)
+        finally:
+            self._sending -= 1
+
     async def _drive(self, shard: Shard, status: RemoteStatus | None) -> None:
         """Advance one shard until it has to wait."""
         try:
             while True:
-                shard = await self._step(shard, status)
+                before, shard = shard, await self._step(shard, status)
                 status = None
+                if shard is before:
+                    self._full[shard.account] = self._ledger.now() + FULL_WAIT
+                    break
+                if shard.state in FREEING:
+                    self._full.pop(shard.account, None)
                 self._listener(shard)
                 if shard.done or shard.next_at > self._ledger.now():
                     break

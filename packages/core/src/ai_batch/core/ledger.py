@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from ai_batch.core.budget import ensure_budget, has_room, move_budget
 from ai_batch.core.database import Database, Transaction
-from ai_batch.core.errors import LedgerError
+from ai_batch.core.errors import LeaseLost, LedgerError
 from ai_batch.core.migrations import migrate
 from ai_batch.core.provider import Candidate
 from ai_batch.core.records import (
@@ -137,15 +137,28 @@ class Ledger:
             rows = tx.execute(f"{SELECT_SHARDS} WHERE job_id = ? ORDER BY seq", (job_id,))
         return [read_shard(row) for row in rows]
 
-    def claim(self, job_id: str, owner: str, lease: float, limit: int) -> list[Shard]:
-        """Lease up to ``limit`` due shards for ``lease`` seconds, those due longest first."""
+    def claim(
+        self,
+        job_id: str,
+        owner: str,
+        lease: float,
+        *,
+        limit: int,
+        new: int,
+        full: Collection[str] = (),
+    ) -> list[Shard]:
+        """Lease due shards for ``lease`` seconds: what is on its way before what is not.
+
+        At most ``limit`` of the former, and ``new`` of those that have yet to be sent; of these
+        none whose account is ``full``.
+        """
+        due = f"{SELECT_SHARDS} WHERE job_id = ? AND cleaned = 0 AND next_at <= ?"
+        due += " AND lease_until <= ? AND state {} ORDER BY next_at, seq LIMIT ?"
         with self._database.transaction() as tx:
             now = self.now()
-            rows = tx.execute(
-                f"{SELECT_SHARDS} WHERE job_id = ? AND cleaned = 0 AND next_at <= ?"
-                " AND lease_until <= ? ORDER BY next_at, seq LIMIT ?",
-                (job_id, now, now, limit),
-            )
+            rows = tx.execute(due.format("<> 'planned'"), (job_id, now, now, limit))
+            waiting = f"= 'planned' AND account NOT IN ({_marks(full)})"
+            rows += tx.execute(due.format(waiting), (job_id, now, now, *full, new))
             claimed = [
                 shard.evolve(owner=owner, lease_until=now + lease, fence=shard.fence + 1)
                 for shard in map(read_shard, rows)
@@ -175,15 +188,26 @@ class Ledger:
                 (shard.job_id, shard.seq, shard.owner, shard.fence),
             )
 
-    def next_due(self, job_id: str) -> float | None:
-        """When the next shard can be claimed; None when all is done."""
+    def next_due(self, job_id: str, full: Collection[str] = ()) -> float | None:
+        """When the next shard can be claimed; None when all is done, or waits for room."""
         with self._database.transaction() as tx:
             rows = tx.execute(
-                "SELECT MIN(CASE WHEN lease_until > next_at THEN lease_until ELSE next_at END)"
-                " FROM shard WHERE job_id = ? AND cleaned = 0",
-                (job_id,),
+                "SELECT MIN(CASE WHEN lease_until > next_at THEN lease_until ELSE next_at END)"  # noqa: S608
+                " FROM shard WHERE job_id = ? AND cleaned = 0"
+                f" AND NOT (state = 'planned' AND account IN ({_marks(full)}))",
+                (job_id, *full),
             )
         return None if rows[0][0] is None else float(rows[0][0])
+
+    def note(self, observed: Iterable[tuple[Shard, Mapping[str, Any]]]) -> None:
+        """Change fields of many leased shards, and give their leases back, at once.
+
+        Shards that another process has taken over are left alone.
+        """
+        with self._database.transaction() as tx:
+            for shard, changes in observed:
+                with contextlib.suppress(LeaseLost):
+                    change_fenced(tx, shard, {**changes, "owner": None, "lease_until": 0.0})
 
     def holds(self, shard: Shard) -> bool:
         """Whether the shard's lease is still that of the process that claimed it."""
@@ -363,3 +387,7 @@ class Ledger:
             "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
             (self.now(), job_id, *place, before, to, json.dumps(detail or {})),
         )
+
+
+def _marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
