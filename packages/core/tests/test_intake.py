@@ -35,7 +35,10 @@ def test_requests_dicts_and_strings_are_taken() -> None:
         ({"id": "q"}, "request 'q' (index 3): a request needs messages (chat) or texts"),
         ({"id": 7, "texts": 5}, "request '7' (index 3): texts: Input should be a valid tuple"),
         ({"messages": "a", "max_tokens": "many"}, "max_tokens: Input should be a valid integer"),
-        ({"messages": "a", "maxtokens": 5}, "maxtokens: there is no such field; did you mean max_tokens"),
+        (
+            {"messages": "a", "maxtokens": 5},
+            "maxtokens: there is no such field; did you mean max_tokens",
+        ),
         (b"{not json", "the line is not JSON ("),
         (b"[1]", "the line must be a JSON object"),
         (b"\xff\xfe{}", "the line is not JSON ("),

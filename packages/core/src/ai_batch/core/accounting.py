@@ -18,13 +18,16 @@ import msgspec
 from ai_batch.core.errors import VendorFault
 from ai_batch.core.provider import Provider, Scan
 from ai_batch.core.results import ItemError
-from ai_batch.core.rows import RowTable, Source, split_rows
+from ai_batch.core.rows import UNREADABLE, RowTable, Source, split_rows
 from ai_batch.core.spool import JobFolder, members_of
 from ai_batch.core.state import Shard
 
 __all__ = ["Account", "Accountant", "dump_local", "load_local"]
 
 USAGE_FIELDS = 5
+
+MAX_DIGITS = 19
+"""Of an index; Python refuses to read numbers of thousands of digits."""
 
 # How each request ended so far, a byte each: memory must not grow with the errors.
 _ANSWERED, _FAILED, _MAY_RETRY, _RETRY = range(4)
@@ -108,7 +111,7 @@ class Accountant:
         account = self.account
         try:
             scan = self._provider.scan(row, self._shard.route)
-        except ValueError:
+        except UNREADABLE:
             account.unreadable += 1
             return
         position = self._position(scan.wire_id)
@@ -117,8 +120,8 @@ class Accountant:
             return
         if self._table.source(position):
             account.duplicates += 1
-            # The first row counts, unless it is an error and this one an answer.
-            if self._verdicts[position] == _ANSWERED or scan.error is not None:
+            # The first row counts, unless it is the vendor's error and this one an answer.
+            if self._answered(position) or scan.error is not None:
                 return
         error = scan.error
         if error is None:
@@ -132,6 +135,11 @@ class Accountant:
         self._verdicts[position] = _verdict(error)
         self._table.put(position, offset, len(row), source, retried=False)
 
+    def _answered(self, position: int) -> bool:
+        """Whether an answer has been seen, be it one that does not fit its request's schema."""
+        misfit = self._table.source(position) == Source.LOCAL
+        return misfit or self._verdicts[position] == _ANSWERED
+
     def _add_usage(self, scan: Scan) -> None:
         usage, tokens = self.account.usage, cast("tuple[int, ...]", scan[2:])
         for place in range(USAGE_FIELDS):
@@ -140,6 +148,8 @@ class Accountant:
     def _position(self, wire_id: str) -> int | None:
         digits = wire_id[len(self._prefix) :]
         if not (wire_id.startswith(self._prefix) and digits.isascii() and digits.isdecimal()):
+            return None
+        if len(digits) > MAX_DIGITS:
             return None
         index = int(digits)
         members = self._members

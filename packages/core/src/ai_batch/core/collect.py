@@ -13,7 +13,7 @@ from ai_batch.core.ledger import Ledger
 from ai_batch.core.provider import Provider
 from ai_batch.core.requestlog import RequestLog
 from ai_batch.core.results import ChatResponse, ItemError
-from ai_batch.core.rows import Source
+from ai_batch.core.rows import UNREADABLE, Source
 from ai_batch.core.runtime import Runtime
 from ai_batch.core.schedule import backoff
 from ai_batch.core.shardfiles import halves, write_child
@@ -146,7 +146,10 @@ class Collector:
 
     def _checker(self, shard: Shard) -> Check:
         def check(row: bytes, index: int) -> ItemError | None:
-            answer = self._provider.decode(row, shard.route)[1]
+            try:
+                answer = self._provider.decode(row, shard.route)[1]
+            except UNREADABLE as error:
+                return ItemError(code="unreadable_row", message=f"the row cannot be read: {error}")
             if not isinstance(answer, ChatResponse):
                 return None
             with RequestLog(self._folder) as log:

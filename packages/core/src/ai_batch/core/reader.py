@@ -13,7 +13,7 @@ from ai_batch.core.provider import Provider
 from ai_batch.core.requestlog import RequestLog
 from ai_batch.core.requests import Request
 from ai_batch.core.results import ChatResponse, ItemError, Outcome, Result
-from ai_batch.core.rows import Place, RowTable, Source
+from ai_batch.core.rows import UNREADABLE, Place, RowTable, Source
 from ai_batch.core.spool import JobFolder, members_of
 from ai_batch.core.state import TERMINAL, Shard
 from ai_batch.core.structured import parse_answer
@@ -150,7 +150,7 @@ class ResultReader:
             return load_local(row)
         try:
             return self._provider.decode(row, rows.shard.route)[1]
-        except ValueError as error:
+        except UNREADABLE as error:
             return ItemError(code="unreadable_row", message=f"the row cannot be read: {error}")
 
 

@@ -8,7 +8,10 @@ from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Place", "RowTable", "Source", "split_rows"]
+__all__ = ["UNREADABLE", "Place", "RowTable", "Source", "split_rows"]
+
+UNREADABLE = (ValueError, RecursionError)
+"""What reading a row may raise: decoders give up on deep nesting in their own way."""
 
 MAX_ROW = 64 << 20
 """Bytes of one row at most; what is longer is treated as unreadable."""
