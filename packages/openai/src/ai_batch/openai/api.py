@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
@@ -44,19 +44,22 @@ class OpenAIApi:
         """Nothing is imported or connected before the first call."""
         self._settings = settings
         # An async client belongs to the loop in which its connections were made.
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI | OpenAI] = (
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _HeldClient] = (
             WeakKeyDictionary()
         )
 
-    def _client(self) -> AsyncOpenAI | OpenAI:
+    async def _client(self) -> AsyncOpenAI | OpenAI:
         loop = asyncio.get_running_loop()
-        if loop not in self._clients:
-            self._clients[loop] = make_client(self._settings)
-        return self._clients[loop]
+        held = self._clients.get(loop)
+        if held is None:
+            held = self._clients[loop] = _HeldClient(make_client(self._settings))
+            if self._settings.client is None:
+                await held.close_with_loop()
+        return held.client
 
     async def _call(self, work: Callable[[Any], Any], *, creating: bool = False) -> Any:
         """Run one SDK call, of an async client or in a thread, with its errors translated."""
-        client = await _imported(self._client)
+        client = await self._client()
         try:
             if _is_async(client):
                 return await cast("Awaitable[object]", work(client))
@@ -131,26 +134,59 @@ class OpenAIApi:
             await self._call(work)
 
     async def aclose(self) -> None:
-        """Close the clients that were made here; a client of the user's stays open."""
+        """Close the clients that were made here; a client of the user's stays open.
+
+        Does not wait for other loops: the caller may be one of them, blocked by this very call.
+        """
         clients, self._clients = dict(self._clients), WeakKeyDictionary()
-        if self._settings.client is not None:
-            return
         here = asyncio.get_running_loop()
-        for loop, client in clients.items():
-            if loop.is_closed():
-                # Its connections went with it, and can't be closed any more.
-                continue
-            closing = client.close()
-            if not inspect.isawaitable(closing):
-                continue
-            if loop is here or not loop.is_running():
-                await closing
+        for loop, held in clients.items():
+            if loop is here:
+                await held.aclose()
+            elif loop.is_running():
+                asyncio.run_coroutine_threadsafe(held.aclose(), loop)
             else:
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(closing, loop))
+                held.leave()
 
 
-async def _imported(make: Callable[[], AsyncOpenAI | OpenAI]) -> AsyncOpenAI | OpenAI:
-    return make()
+class _HeldClient:
+    """A client, and what closes it."""
+
+    def __init__(self, client: AsyncOpenAI | OpenAI) -> None:
+        self.client = client
+        self._closer: AsyncGenerator[None, None] | None = None
+
+    async def close_with_loop(self) -> None:
+        """Have the client closed at the latest when its loop ends.
+
+        Afterwards its connections can't be closed any more, and the SDK would try: a loop ends
+        its open async generators, so one of them closes the client.
+        """
+        self._closer = self._close_at_end()
+        await anext(self._closer)
+
+    async def _close_at_end(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            _LEFT.discard(self)
+            closing = self.client.close()
+            if inspect.isawaitable(closing):
+                await closing
+
+    async def aclose(self) -> None:
+        """Close the client, unless it is the user's or closed already."""
+        if self._closer is not None:
+            await self._closer.aclose()
+
+    def leave(self) -> None:
+        """Leave the client to the end of its loop, which does not run now."""
+        if self._closer is not None and not self.client.is_closed():
+            _LEFT.add(self)
+
+
+_LEFT: set[_HeldClient] = set()
+"""Clients that nobody else holds on to until their loops end."""
 
 
 def _is_async(client: object) -> bool:
