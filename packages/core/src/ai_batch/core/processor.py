@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -48,15 +49,17 @@ class NativeProcessor:
         self._make_provider = provider
         self._options = options
         self._jobs_made: Jobs | None = None
+        self._making = threading.Lock()
 
     @property
     def _jobs(self) -> Jobs:
-        if self._jobs_made is None:
-            # Only now: the engine, SQLite and asyncio take a while to import.
-            from ai_batch.core.jobs import Jobs
+        with self._making:
+            if self._jobs_made is None:
+                # Only now: the engine, SQLite and asyncio take a while to import.
+                from ai_batch.core.jobs import Jobs
 
-            self._jobs_made = Jobs(self._make_provider(), self._options)
-        return self._jobs_made
+                self._jobs_made = Jobs(self._make_provider(), self._options)
+            return self._jobs_made
 
     # -- what a user calls ------------------------------------------------------------------
 
