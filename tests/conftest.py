@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from ai_batch.core import BatchResponse, ChatRequest, EmbeddingRequest, Options, Result
+from ai_batch.core import BatchResponse, ChatRequest, EmbeddingRequest, Result
 from ai_batch.core.provider import Limits as BatchLimits
 from ai_batch.core.runtime import Runtime
 from ai_batch.emulator import Emulator, item_key
@@ -62,7 +62,7 @@ class Lab:
         self.fast = FastRuntime(speed)
         self._stack = ExitStack()
 
-    def options(self, **options: Any) -> Options:
+    def options(self, **options: Any) -> dict[str, Any]:
         """Options under which a job takes moments."""
         runtime = self.fast.runtime()
         given: dict[str, Any] = {
@@ -71,8 +71,7 @@ class Lab:
             "settle_wait": 0.2 * self.fast.speed,
             "runtime": runtime,
         }
-        given |= options
-        return Options(**given)
+        return given | options
 
     def processor(self, *, shard: int = 50_000, **options: Any) -> OpenAIProcessor:
         """A processor whose batches hold up to `shard` requests; closed after the test."""
@@ -85,7 +84,7 @@ class Lab:
         given |= {name: options.pop(name) for name in names}
         processor = OpenAIProcessor(
             limits=BatchLimits(max_requests=shard, max_bytes=10_000_000),
-            options=self.options(**options),
+            **self.options(**options),
             **given,
         )
         return self._stack.enter_context(processor)

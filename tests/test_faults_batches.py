@@ -232,7 +232,7 @@ def test_no_more_batches_are_in_flight_than_allowed(
     """``max_batches_in_flight`` holds as the vendor sees it."""
     lab = make_lab(timing=Timing(in_progress=0.1), speed=200.0)
     processor = lab.processor(shard=1, max_batches_in_flight=2)
-    api: Any = processor._provider
+    api: Any = processor._jobs.provider
     create, most = api.create, 0
 
     async def watched(submission: Any) -> str:

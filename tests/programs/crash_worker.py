@@ -26,7 +26,7 @@ from typing import Any
 import httpx2
 import openai
 
-from ai_batch.core import ChatRequest, Options
+from ai_batch.core import ChatRequest
 from ai_batch.core.database import SQLiteDatabase, Transaction
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.prices import token_cost
@@ -182,18 +182,15 @@ def script(run: Run) -> None:
 
         await asyncio.sleep(seconds / run.speed)
 
-    options = Options(
-        home=run.home,
-        poll_interval=0.05 * run.speed,
-        settle_wait=0.3 * run.speed,
-        runtime=Runtime(clock=clock, sleep=sleep),
-    )
     processor = OpenAIProcessor(
         model="gpt-4o-mini",
         api_key="sk-crash-suite",
         base_url=run.url,
         limits=Limits(max_requests=run.shard, max_bytes=1_000_000),
-        options=options,
+        home=run.home,
+        poll_interval=0.05 * run.speed,
+        settle_wait=0.3 * run.speed,
+        runtime=Runtime(clock=clock, sleep=sleep),
     )
     for result in processor.process(requests_of(run)):
         content = None if result.chat is None else result.chat.content
