@@ -21,8 +21,9 @@ CORE_LAYERS = [
     ["errors", "messages", "requests", "results", "events", "provider"],
     ["state", "plan", "schedule", "tokens", "prices"],
     ["rows", "structured", "duplicates", "runtime", "checks", "intake"],
-    ["policy", "options", "estimate"],
-    ["database", "migrations", "records", "statements", "budget", "ledger", "delivery"],
+    ["policy", "options", "estimate", "owners"],
+    ["database", "migrations", "records", "statements", "budget", "leases"],
+    ["ledger", "delivery"],
     ["spool", "requestlog", "planner", "planning", "accounting", "reader", "shardfiles"],
     ["submission", "collect", "advance"],
     ["engine"],
@@ -34,7 +35,8 @@ CORE_FREE: dict[str, set[str]] = {
     "blocking": set(),
     "registry": {"errors"},
     "virtual": {"runtime"},
-    "testing": {"errors", "messages", "provider", "requests", "results", "virtual"},
+    "fakes": {"errors", "messages", "provider", "requests", "results", "rows"},
+    "testing": {"fakes", "errors", "messages", "provider", "requests", "results", "virtual"},
 }
 
 # What a provider may import from the core beside the public names of `ai_batch.core`.

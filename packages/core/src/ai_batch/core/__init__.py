@@ -49,6 +49,7 @@ from ai_batch.core.messages import (
 )
 from ai_batch.core.options import Options
 from ai_batch.core.processor import NativeProcessor, Processor
+from ai_batch.core.provider import Limits
 from ai_batch.core.records import JobRecord
 from ai_batch.core.registry import load_provider, providers
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, OutputSchema, Request
@@ -90,6 +91,7 @@ __all__ = [
     "LeaseLost",
     "Ledger",
     "LedgerError",
+    "Limits",
     "Message",
     "NativeProcessor",
     "Options",

@@ -24,16 +24,18 @@ def has_room(tx: Transaction, shard: Shard, now: float) -> bool:
     really is too large.
     """
     ensure_budget(tx, shard.account)
-    row = tx.execute(
-        "SELECT max_batches, max_tokens, learned_tokens, blocked_until, used_batches, used_tokens"
+    learned, blocked_until, batches, tokens = tx.execute(
+        "SELECT learned_tokens, blocked_until, used_batches, used_tokens"
         " FROM budget WHERE account = ?",
         (shard.account,),
     )[0]
-    max_batches, max_tokens, learned, blocked_until, batches, tokens = row
     if now < blocked_until:
         return False
     if batches == 0:
         return True
+    max_batches, max_tokens = tx.execute(
+        "SELECT max_batches, max_tokens FROM job WHERE id = ?", (shard.job_id,)
+    )[0]
     if max_batches is not None and batches >= max_batches:
         return False
     limits = [limit for limit in (max_tokens, learned) if limit is not None]

@@ -22,7 +22,7 @@ def _check_texts(request: EmbeddingRequest) -> Iterator[Problem]:
         yield Problem("no texts; give at least one", field="texts")
     for place, text in enumerate(request.texts):
         if not text:
-            yield Problem("an empty text; vendors refuse it", field=f"texts.{place}")
+            yield Problem("an empty text; vendors refuse it", field=f"texts[{place}]")
     if request.dimensions is not None and request.dimensions < 1:
         yield Problem(f"must be 1 or more, found {request.dimensions}", field="dimensions")
 
@@ -32,6 +32,6 @@ def _check_messages(request: ChatRequest) -> Iterator[Problem]:
         yield Problem("no messages; give at least one", field="messages")
     for place, message in enumerate(request.messages):
         if message.only_text and not message.text:
-            yield Problem("an empty message", field=f"messages.{place}")
+            yield Problem("an empty message", field=f"messages[{place}]")
     if request.max_tokens is not None and request.max_tokens < 1:
         yield Problem(f"must be 1 or more, found {request.max_tokens}", field="max_tokens")

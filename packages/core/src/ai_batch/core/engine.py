@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from ai_batch.core.advance import TRANSIENT, UNDER_WAY, Advancer
 from ai_batch.core.errors import LeaseLost, ProviderError
 from ai_batch.core.ledger import Ledger
+from ai_batch.core.owners import is_gone, new_owner
 from ai_batch.core.provider import Provider, RemoteStatus
 from ai_batch.core.records import JobRecord
 from ai_batch.core.runtime import Runtime
@@ -26,7 +24,10 @@ LEASE = 120.0
 """Seconds for which a claimed shard is this process's; renewed while it is worked on."""
 
 LONGEST_SLEEP = 30.0
-"""Seconds after which the ledger is looked at in any case: another process may be at work."""
+"""Seconds after which the ledger is looked at in any case."""
+
+SHORT_SLEEP = 2.0
+"""The same while another process is seen to be at work: it may be about to end the job."""
 
 CLAIMS = 1000
 """Shards on their way that are claimed at once."""
@@ -66,7 +67,7 @@ class Engine:
         self._advancer = advancer
         self._job_id = job_id
         self._listener = listener
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._owner = new_owner()
         self._busy: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(PARALLEL)
         self._wake = asyncio.Event()
@@ -93,6 +94,8 @@ class Engine:
         finally:
             heartbeat.cancel()
             await self._stop()
+            # Tasks that were cancelled before their first step have released nothing.
+            self._ledger.set_free(self._job_id, self._owner)
             self.launched.set()
 
     async def _round(self) -> bool:
@@ -115,23 +118,41 @@ class Engine:
             return False
         if not self._busy:
             self.launched.set()
-        await self._wait(due)
+        await self._wait(due, LONGEST_SLEEP if await self._alone() else SHORT_SLEEP)
         return True
+
+    async def _alone(self) -> bool:
+        """Whether no other process works on the job; what dead ones held is set free."""
+        others = await self._blocking(self._ledger.owners, self._job_id) - {self._owner}
+        gone = {owner for owner in others if is_gone(owner)}
+        for owner in gone:
+            logger.info("taking over what %s was working on when it ended", owner)
+            await self._blocking(self._ledger.set_free, self._job_id, owner)
+            self._wake.set()
+        return others == gone
 
     async def _claimed(self) -> list[Shard]:
         now = self._ledger.now()
         self._full = {account: until for account, until in self._full.items() if until > now}
         if self._cancelling:
             self._full.clear()
-        return await self._blocking(
-            self._ledger.claim,
-            self._job_id,
-            self._owner,
-            LEASE,
-            limit=CLAIMS if len(self._busy) < CLAIMS else 0,
-            new=CLAIMS if self._cancelling else PARALLEL - self._sending,
-            full=list(self._full),
+        claim = asyncio.ensure_future(
+            self._blocking(
+                self._ledger.claim,
+                self._job_id,
+                self._owner,
+                LEASE,
+                limit=CLAIMS if len(self._busy) < CLAIMS else 0,
+                new=CLAIMS if self._cancelling else PARALLEL - self._sending,
+                full=list(self._full),
+            )
         )
+        try:
+            return await asyncio.shield(claim)
+        except asyncio.CancelledError:
+            # Its thread goes on: what it leases after the end of this engine would be nobody's.
+            await asyncio.wait([claim])
+            raise
 
     async def _refresh(self) -> None:
         job = await self._blocking(self._ledger.job, self._job_id)
@@ -144,9 +165,9 @@ class Engine:
     def _start(self, work: Coroutine[object, object, None]) -> None:
         self._busy.add(asyncio.create_task(work))
 
-    async def _wait(self, due: float | None) -> None:
-        delay = LONGEST_SLEEP if due is None else due - self._ledger.now()
-        delay = min(max(delay, 0.0), LONGEST_SLEEP)
+    async def _wait(self, due: float | None, longest: float) -> None:
+        delay = longest if due is None else due - self._ledger.now()
+        delay = min(max(delay, 0.0), longest)
         sleep = asyncio.ensure_future(self._runtime.sleep(delay))
         wake = asyncio.ensure_future(self._wake.wait())
         try:

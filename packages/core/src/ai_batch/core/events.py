@@ -10,7 +10,7 @@ from ai_batch.core.results import BatchResponse, Result, Usage
 
 __all__ = ["CompleteEvent", "ErrorEvent", "Event", "ItemEvent", "Progress", "ProgressEvent"]
 
-JobState: TypeAlias = Literal["running", "cancelling", "completed", "cancelled"]
+JobState: TypeAlias = Literal["running", "cancelling", "completed", "cancelled", "refused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import msgspec
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ai_batch.core.errors import Problem, UsageError, mask
 from ai_batch.core.messages import JSONObject, Media
@@ -91,14 +92,23 @@ def _read_fields(fields: JSONObject, index: int) -> Request | list[Problem]:
         return kind.model_validate(fields)
     except ValidationError as error:
         return [
-            Problem(
-                f"{fault['msg']}, found {_short(fault['input'])}",
-                id=_text(id),
-                index=index,
-                field=".".join(str(part) for part in fault["loc"]),
-            )
+            Problem(_message(fault, kind), id=_text(id), index=index, field=_place(fault["loc"]))
             for fault in error.errors(include_url=False, include_context=False)
         ]
+
+
+def _message(fault: Mapping[str, Any], kind: type[BaseModel]) -> str:
+    if fault["type"] != "extra_forbidden":
+        return f"{fault['msg']}, found {_short(fault['input'])}"
+    near = difflib.get_close_matches(str(fault["loc"][-1]), kind.model_fields, 1)
+    hint = f"did you mean {near[0]}" if near else "extra= takes the vendor's own parameters"
+    return f"there is no such field; {hint}"
+
+
+def _place(path: tuple[int | str, ...]) -> str:
+    """``messages[0].role`` for ``("messages", 0, "role")``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
 
 
 def _text(value: object) -> str | None:

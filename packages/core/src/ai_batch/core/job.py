@@ -113,7 +113,7 @@ class Job:
         faults = self._refusals()
         if faults:
             # Nothing was paid, so nothing is lost when the same call tries again.
-            self._context.ledger.change_job(self.id, delivered_at=self._context.ledger.now())
+            self._context.ledger.change_job(self.id, state="refused")
             raise BatchFailed(self, faults)
         return self._context.response()
 
@@ -178,7 +178,9 @@ class Job:
         Asking for it again after a crash gives the same job. Raises ``UsageError`` when there
         is nothing to retry.
         """
-        failed = [self._typed(result.request) for result in self.results() if not result.ok]
+        self._blocking(self._completed)
+        results = self._context.reader().read()
+        failed = [self._typed(result.request) for result in results if not result.ok]
         return self._resubmit(failed, f"retry of {self.id}")
 
     def _typed(self, request: Request) -> Request:

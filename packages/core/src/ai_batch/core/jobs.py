@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from pathlib import Path
 
 from ai_batch.core import blocking
@@ -17,7 +17,7 @@ from ai_batch.core.options import Options
 from ai_batch.core.planning import Planning
 from ai_batch.core.provider import Provider
 from ai_batch.core.records import JobRecord
-from ai_batch.core.requests import Request
+from ai_batch.core.requests import Request, output_schema
 from ai_batch.core.run import JobContext
 from ai_batch.core.spool import Spool
 
@@ -59,13 +59,16 @@ class Jobs:
         await _launch(job)
         return job
 
-    def attach(self, job_id: str) -> Job:
-        """The job of this id. Raises ``LedgerError`` when the ledger does not know it."""
+    def attach(self, job_id: str, output_types: Iterable[type[object]] = ()) -> Job:
+        """The job of this id. Raises ``LedgerError`` when the ledger does not know it.
+
+        ``output_types`` are the Python types of its answers, which no file can hold.
+        """
         record = self.ledger.job(job_id)
         if record.provider != self.provider.name:
             raise UsageError(f"job {job_id} is of {record.provider}, not of {self.provider.name}")
-        structured = record.spec.get("structured")
-        return self._job(record, {} if structured else None)
+        types = {output_schema(kind).key: kind for kind in output_types}
+        return self._job(record, types if record.spec.get("structured") else None)
 
     def records(self) -> list[JobRecord]:
         """The jobs that the ledger knows, the newest first."""
@@ -80,7 +83,11 @@ class Jobs:
 
     def close(self) -> None:
         """Close connections and, unless it is the user's, the ledger."""
-        blocking.call(self.provider.aclose())
+        blocking.call(self.aclose())
+
+    async def aclose(self) -> None:
+        """Like ``close``, without blocking."""
+        await self.provider.aclose()
         if not isinstance(self._options.ledger, Ledger):
             self.ledger.close()
 

@@ -7,15 +7,15 @@ what its successor did. An account's budget moves in the same transaction as the
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ai_batch.core.budget import ensure_budget, has_room, move_budget
+from ai_batch.core.budget import has_room, move_budget
 from ai_batch.core.database import Database, Transaction
-from ai_batch.core.errors import LeaseLost, LedgerError
+from ai_batch.core.errors import LedgerError
+from ai_batch.core.leases import Leases
 from ai_batch.core.migrations import migrate
 from ai_batch.core.provider import Candidate
 from ai_batch.core.records import (
@@ -54,17 +54,13 @@ LOGGED = frozenset({"remote_id", "input_id", "token", "cut", "ok", "failed", "re
 """Changes that the event log keeps beside the move itself."""
 
 
-class Ledger:
+class Ledger(Leases):
     """Named operations on jobs, shards and budgets; each is one transaction."""
 
     def __init__(self, database: Database) -> None:
         """Brings the tables up to date. Raises ``LedgerError`` where that can't be done."""
-        self._database = database
+        super().__init__(database)
         self.store_id = migrate(database, lambda: secrets.token_hex(8))
-
-    def now(self) -> float:
-        """The ledger's time, by which leases and waits are judged."""
-        return self._database.now()
 
     def close(self) -> None:
         """Close the database."""
@@ -136,95 +132,6 @@ class Ledger:
         with self._database.transaction() as tx:
             rows = tx.execute(f"{SELECT_SHARDS} WHERE job_id = ? ORDER BY seq", (job_id,))
         return [read_shard(row) for row in rows]
-
-    def claim(
-        self,
-        job_id: str,
-        owner: str,
-        lease: float,
-        *,
-        limit: int,
-        new: int,
-        full: Collection[str] = (),
-    ) -> list[Shard]:
-        """Lease due shards for ``lease`` seconds: what is on its way before what is not.
-
-        At most ``limit`` of the former, and ``new`` of those that have yet to be sent; of these
-        none whose account is ``full``.
-        """
-        due = f"{SELECT_SHARDS} WHERE job_id = ? AND cleaned = 0 AND next_at <= ?"
-        due += " AND lease_until <= ? AND state {} ORDER BY next_at, seq LIMIT ?"
-        with self._database.transaction() as tx:
-            now = self.now()
-            rows = tx.execute(due.format("<> 'planned'"), (job_id, now, now, limit))
-            waiting = f"= 'planned' AND account NOT IN ({_marks(full)})"
-            rows += tx.execute(due.format(waiting), (job_id, now, now, *full, new))
-            claimed = [
-                shard.evolve(owner=owner, lease_until=now + lease, fence=shard.fence + 1)
-                for shard in map(read_shard, rows)
-            ]
-            for shard in claimed:
-                set_columns(
-                    tx, shard, owner=owner, lease_until=shard.lease_until, fence=shard.fence
-                )
-        return claimed
-
-    def renew(self, job_id: str, owner: str, lease: float) -> None:
-        """Lengthen all leases that the owner still holds, to ``lease`` seconds from now."""
-        with self._database.transaction() as tx:
-            now = self.now()
-            tx.execute(
-                "UPDATE shard SET lease_until = ? WHERE job_id = ? AND owner = ?"
-                " AND lease_until > ?",
-                (now + lease, job_id, owner, now),
-            )
-
-    def release(self, shard: Shard) -> None:
-        """Give a lease back; whoever comes next may claim the shard once it is due."""
-        with self._database.transaction() as tx:
-            tx.execute(
-                "UPDATE shard SET owner = NULL, lease_until = 0"
-                " WHERE job_id = ? AND seq = ? AND owner = ? AND fence = ?",
-                (shard.job_id, shard.seq, shard.owner, shard.fence),
-            )
-
-    def next_due(self, job_id: str, full: Collection[str] = ()) -> float | None:
-        """When the next shard can be claimed; None when all is done, or waits for room."""
-        with self._database.transaction() as tx:
-            rows = tx.execute(
-                "SELECT MIN(CASE WHEN lease_until > next_at THEN lease_until ELSE next_at END)"  # noqa: S608
-                " FROM shard WHERE job_id = ? AND cleaned = 0"
-                f" AND NOT (state = 'planned' AND account IN ({_marks(full)}))",
-                (job_id, *full),
-            )
-        return None if rows[0][0] is None else float(rows[0][0])
-
-    def note(self, observed: Iterable[tuple[Shard, Mapping[str, Any]]]) -> None:
-        """Change fields of many leased shards, and give their leases back, at once.
-
-        Shards that another process has taken over are left alone.
-        """
-        with self._database.transaction() as tx:
-            for shard, changes in observed:
-                with contextlib.suppress(LeaseLost):
-                    change_fenced(tx, shard, {**changes, "owner": None, "lease_until": 0.0})
-
-    def holds(self, shard: Shard) -> bool:
-        """Whether the shard's lease is still that of the process that claimed it."""
-        with self._database.transaction() as tx:
-            key = (shard.job_id, shard.seq, shard.owner, shard.fence)
-            sql = "SELECT 1 FROM shard WHERE job_id = ? AND seq = ? AND owner = ? AND fence = ?"
-            return bool(tx.execute(sql, key))
-
-    @contextlib.contextmanager
-    def holding(self, shard: Shard) -> Generator[None, None, None]:
-        """Nobody can take the shard over within this block. Raises ``LeaseLost``.
-
-        Puts files in place: a process that was paused must not replace its successor's.
-        """
-        with self._database.transaction() as tx:
-            change_fenced(tx, shard, {"fence": shard.fence})
-            yield
 
     def update(self, shard: Shard, **changes: Any) -> Shard:
         """Change fields of a leased shard, its state apart."""
@@ -309,15 +216,6 @@ class Ledger:
 
     # -- budgets ----------------------------------------------------------------------------
 
-    def limit_account(self, account: str, max_batches: int | None, max_tokens: int | None) -> None:
-        """Set how many batches and tokens of an account may stand in the queue at once."""
-        with self._database.transaction() as tx:
-            ensure_budget(tx, account)
-            tx.execute(
-                "UPDATE budget SET max_batches = ?, max_tokens = ? WHERE account = ?",
-                (max_batches, max_tokens, account),
-            )
-
     def refuse(self, shard: Shard, wait: float, **changes: Any) -> tuple[Shard, bool]:
         """Put a shard back that the vendor's queue had no room for, and learn from it.
 
@@ -387,7 +285,3 @@ class Ledger:
             "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
             (self.now(), job_id, *place, before, to, json.dumps(detail or {})),
         )
-
-
-def _marks(values: Collection[object]) -> str:
-    return ", ".join("?" * len(values))

@@ -22,6 +22,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             state TEXT NOT NULL,
             total BIGINT NOT NULL,
             created_at DOUBLE PRECISION NOT NULL,
+            max_batches BIGINT,
+            max_tokens BIGINT,
             deadline_at DOUBLE PRECISION,
             finished_at DOUBLE PRECISION,
             delivered_at DOUBLE PRECISION
@@ -29,8 +31,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX job_fingerprint ON job (fingerprint)",
         """CREATE TABLE budget (
             account TEXT PRIMARY KEY,
-            max_batches BIGINT,
-            max_tokens BIGINT,
             learned_tokens BIGINT,
             blocked_until DOUBLE PRECISION NOT NULL DEFAULT 0,
             used_batches BIGINT NOT NULL DEFAULT 0 CHECK (used_batches >= 0),

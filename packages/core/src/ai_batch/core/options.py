@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
@@ -68,6 +70,21 @@ class Options:
     cleanup: bool = True
     settle_wait: Duration = 900.0
     runtime: Runtime = field(default_factory=Runtime)
+
+    @classmethod
+    def of(cls, owner: type, given: GeneralOptions) -> Options:
+        """The options that were given by keyword when an ``owner`` was made.
+
+        Raises ``UsageError`` for a name that there is not.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in known:
+                names = [*inspect.signature(owner).parameters, *known]
+                near = difflib.get_close_matches(name, names, 1)
+                hint = f"; did you mean {near[0]}" if near else ""
+                raise UsageError(f"{owner.__name__} has no option {name!r}{hint}")
+        return cls(**given)
 
     def __post_init__(self) -> None:
         """Raises ``UsageError`` for values that can't be meant."""

@@ -130,7 +130,8 @@ class Planner:
         self._faults += len(problems)
         room = MAX_PROBLEMS - len(self._problems)
         for problem in problems[: max(room, 0)]:
-            self._problems.append(replace(problem, id=problem.id or identity, index=index))
+            known = problem.id or identity or f"req_{index}"
+            self._problems.append(replace(problem, id=known, index=index))
         # The log keeps a line per request also then: duplicate ids are looked up in it.
         self._log.append(msgspec.json.encode({"id": identity}))
 
@@ -189,8 +190,7 @@ class Planner:
         totals = self._routes[route]
         totals.requests += 1
         totals.input_tokens += tokens
-        if isinstance(request, ChatRequest):
-            totals.output_tokens += request.max_tokens or 0
+        totals.output_tokens += self._provider.max_output_tokens(request)
 
     def _close(self, draft: Draft) -> None:
         _, file = self._inputs[draft.route]
@@ -212,7 +212,7 @@ class Planner:
             raise UsageError(
                 f"{self._faults} problem{'s' if self._faults > 1 else ''} in "
                 f"{self._index} request{'s' if self._index > 1 else ''}; nothing was sent",
-                self._problems,
+                sorted(self._problems, key=lambda problem: problem.index or 0),
                 total=self._faults,
             )
         return Plan(

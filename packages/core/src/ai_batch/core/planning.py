@@ -36,6 +36,7 @@ class Planning:
         self._ledger = ledger
         self._spool = spool
         self._options = options
+        self._sweep()
         self._now = ledger.now()
         self._job_id = new_job_id(self._now)
         self._folder = spool.create(self._job_id)
@@ -49,6 +50,15 @@ class Planning:
             salt=salt,
         )
 
+    def _sweep(self) -> None:
+        """Delete what killed processes had begun to plan; keep what they had just finished."""
+        known = {job.id for job in self._ledger.jobs()} if any(self._spool.abandoned()) else set()
+        for folder in self._spool.abandoned():
+            if folder.path.name in known:
+                self._spool.keep(folder)
+            else:
+                self._spool.discard(folder)
+
     def __enter__(self) -> Self:
         """The planning itself."""
         return self
@@ -56,8 +66,7 @@ class Planning:
     def __exit__(self, *exception: object) -> None:
         """Deletes the folder unless it has become a job's."""
         self.planner.close()
-        if not self._kept:
-            self._spool.discard(self._folder)
+        self._spool.release(self._folder, keep=self._kept)
 
     def finish(self) -> tuple[JobRecord, Mapping[str, object] | None] | None:
         """The job, and its answers' types; None when there were no requests.
@@ -72,6 +81,13 @@ class Planning:
         if record is None:
             self._check_cost(plan)
             record = self._add(plan)
+        elif not record.finished:
+            # How it is run may have changed since; what is asked has not.
+            record = self._ledger.change_job(
+                record.id,
+                max_batches=self._options.max_batches_in_flight,
+                max_tokens=self._options.max_enqueued_tokens,
+            )
         return record, types
 
     def _existing(self, fingerprint: str) -> JobRecord | None:
@@ -94,7 +110,7 @@ class Planning:
             )
         if cost > limit:
             raise UsageError(
-                f"the job would cost about {cost:.4f} USD, more than max_cost={limit}; nothing "
+                f"the job would cost about {cost:.3g} USD, more than max_cost={limit}; nothing "
                 "was sent"
             )
 
@@ -107,12 +123,10 @@ class Planning:
             spec={**self._provider.identity, "structured": plan.structured},
             total=plan.total,
             created_at=self._now,
+            max_batches=self._options.max_batches_in_flight,
+            max_tokens=self._options.max_enqueued_tokens,
             deadline_at=self._options.deadline_at(self._now),
         )
-        for account in {shard.account for shard in self.planner.shards(plan, self._now)}:
-            self._ledger.limit_account(
-                account, self._options.max_batches_in_flight, self._options.max_enqueued_tokens
-            )
         # The folder must outlive this call from the moment the ledger may name it.
         self._kept = True
         added = self._ledger.add_job(record, self.planner.shards(plan, self._now))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, Self
 
 from ai_batch.core.estimate import Estimate
@@ -125,9 +125,9 @@ class NativeProcessor:
         """Like ``submit``, without blocking the event loop."""
         return await self._jobs.asubmit(requests)
 
-    def attach(self, job_id: str) -> Job:
+    def attach(self, job_id: str, output_types: Iterable[type[object]] = ()) -> Job:
         """The job of this id. Raises ``LedgerError`` when the ledger does not know it."""
-        return self._jobs.attach(job_id)
+        return self._jobs.attach(job_id, output_types)
 
     def jobs(self) -> list[JobRecord]:
         """The jobs that the ledger knows, the newest first."""
@@ -142,6 +142,20 @@ class NativeProcessor:
         if self._jobs_made is not None:
             self._jobs_made.close()
             self._jobs_made = None
+
+    async def aclose(self) -> None:
+        """Like ``close``, without blocking the event loop."""
+        if self._jobs_made is not None:
+            await self._jobs_made.aclose()
+            self._jobs_made = None
+
+    async def __aenter__(self) -> Self:
+        """The processor itself."""
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        """Closes connections and the ledger."""
+        await self.aclose()
 
     def __enter__(self) -> Self:
         """The processor itself."""

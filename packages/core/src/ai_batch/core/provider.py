@@ -172,6 +172,10 @@ class Provider(Protocol):
         """The wire id and the answer. Raises ``ValueError`` for an unreadable row."""
         ...
 
+    def max_output_tokens(self, request: Request) -> int:
+        """The most tokens that the answer may have; 0 where nothing limits it."""
+        ...
+
     def cost(self, route: Route, usage: Usage, *, batch: bool) -> float | None:
         """USD for the tokens, at batch or at live price; None where the price is not known."""
         ...

@@ -78,8 +78,10 @@ def read_shard(row: Row) -> Shard:
 class JobRecord:
     """One job, as the ledger records it. Times are Unix seconds.
 
-    ``state`` is running, cancelling, completed or cancelled; ``spec`` says with what it was
-    planned, for people and for ``attach``; ``delivered_at`` is when its results had been read.
+    ``state`` is running, cancelling, completed, cancelled or refused; ``spec`` says with what it
+    was planned, for people and for ``attach``; ``delivered_at`` is when its results had been
+    read. ``max_batches`` and ``max_tokens`` are what may stand in the account's queue, of
+    whatever job, for one more of this job's batches to go there.
     """
 
     id: str
@@ -90,6 +92,8 @@ class JobRecord:
     state: str = "running"
     total: int = 0
     created_at: float = 0.0
+    max_batches: int | None = None
+    max_tokens: int | None = None
     deadline_at: float | None = None
     finished_at: float | None = None
     delivered_at: float | None = None

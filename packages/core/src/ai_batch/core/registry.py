@@ -15,14 +15,8 @@ __all__ = ["load_provider", "providers"]
 
 GROUP = "ai_batch.providers"
 
-KNOWN = {
-    "openai": "openai",
-    "anthropic": "anthropic",
-    "gemini": "gemini",
-    "vertex": "vertex",
-    "concurrent": "concurrent",
-}
-"""Providers of this family, and the extra of the distribution ``ai-batch`` that brings each."""
+KNOWN = frozenset({"openai", "anthropic", "gemini", "concurrent"})
+"""Providers of this family, each in a distribution ``ai-batch-<name>``."""
 
 
 def _entries() -> EntryPoints:
@@ -50,6 +44,6 @@ def load_provider(name: str) -> type[Processor]:
     if name in KNOWN:
         raise ProviderNotInstalled(
             f"the provider {name!r} is not installed (installed: {installed}): "
-            f'pip install "ai-batch[{KNOWN[name]}]"'
+            f"pip install ai-batch-{name}"
         )
     raise UsageError(f"there is no provider {name!r}; installed: {installed}")

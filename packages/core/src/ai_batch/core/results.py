@@ -344,7 +344,7 @@ class BatchResponse:
     @property
     def errors(self) -> Iterator[Result]:
         """The results that have an error."""
-        return (result for result in self if result.error is not None)
+        return (result for result in self._source.read() if result.error is not None)
 
     def __len__(self) -> int:
         """The number of requests."""

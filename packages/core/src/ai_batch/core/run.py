@@ -121,6 +121,12 @@ class JobRun:
             record = await self.engine.run()
             await self._meter.finish()
             return record
+        except AIBatchError as error:
+            job_id = self.context.record.id
+            error.add_note(
+                f"job {job_id} is kept: the same call, or attach({job_id!r}), continues it"
+            )
+            raise
         finally:
             self._meter.stop()
             self._tell(None)

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import fcntl
 import os
 import secrets
 import shutil
 import sys
 from array import array
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, Self, TypeAlias
 
@@ -36,6 +37,9 @@ Guard: TypeAlias = Callable[[], contextlib.AbstractContextManager[None]]
 """Held while a file is put in place; raises where that must not happen any more."""
 
 WRITE_BUFFER = 1 << 20
+
+PLANNING = "planning.lock"
+"""Locked in a job's folder while a process plans it."""
 
 
 def _little(numbers: array[int]) -> array[int]:
@@ -145,12 +149,35 @@ class Spool:
         """Makes ``home`` with mode 0700 where it does not exist."""
         self.home = _private_folder(home)
         self._jobs = _private_folder(home / "jobs")
+        self._locks: dict[str, IO[bytes]] = {}
 
     def create(self, job_id: str) -> JobFolder:
         """A new, empty folder for a job that is being planned."""
         path = self._jobs / job_id
-        path.mkdir(mode=0o700)
+        # Made aside and locked before anybody can see it: a process that finds the lock free
+        # takes the planning for abandoned.
+        aside = self.home / f"{job_id}.tmp"
+        aside.mkdir(mode=0o700)
+        lock = (aside / PLANNING).open("wb")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        aside.rename(path)
+        self._locks[job_id] = lock
         return JobFolder(path)
+
+    def abandoned(self) -> Iterator[JobFolder]:
+        """Folders of jobs whose planning was begun by a process that died in it."""
+        for lock in self._jobs.glob(f"*/{PLANNING}"):
+            with contextlib.suppress(OSError), lock.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield JobFolder(lock.parent)
+
+    def keep(self, folder: JobFolder) -> None:
+        """The planning in a folder has ended; the ledger names it."""
+        (folder.path / PLANNING).unlink(missing_ok=True)
+
+    def discard(self, folder: JobFolder) -> None:
+        """Delete a folder that the ledger does not name."""
+        shutil.rmtree(folder.path, ignore_errors=True)
 
     def open(self, folder: str) -> JobFolder:
         """The folder that a ledger names. Raises ``LedgerError`` when it is gone."""
@@ -163,9 +190,13 @@ class Spool:
         """What the ledger records: the folder's place below the home."""
         return folder.path.relative_to(self.home).as_posix()
 
-    def discard(self, folder: JobFolder) -> None:
-        """Delete a folder that the ledger does not name."""
-        shutil.rmtree(folder.path, ignore_errors=True)
+    def release(self, folder: JobFolder, *, keep: bool) -> None:
+        """End the planning in a folder: it has become a job's, or is deleted."""
+        if keep:
+            self.keep(folder)
+        else:
+            self.discard(folder)
+        self._locks.pop(folder.path.name).close()
 
 
 def write_members(file: IO[bytes], members: array[int]) -> None:

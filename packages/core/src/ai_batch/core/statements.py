@@ -43,11 +43,11 @@ def insert(table: str, columns: Sequence[str]) -> str:
 
 
 def find_job(tx: Transaction, fingerprint: str, *, delivered: bool) -> JobRecord | None:
-    """The newest job of a fingerprint that was not cancelled."""
+    """The newest job of a fingerprint that was neither cancelled nor refused as a whole."""
     undelivered = "" if delivered else " AND delivered_at IS NULL"
     rows = tx.execute(
         f"{SELECT_JOBS} WHERE fingerprint = ?"
-        f" AND state NOT IN ('cancelling', 'cancelled'){undelivered}"
+        f" AND state NOT IN ('cancelling', 'cancelled', 'refused'){undelivered}"
         " ORDER BY created_at DESC, id DESC LIMIT 1",
         (fingerprint,),
     )

@@ -123,6 +123,10 @@ class FakeProvider:
         vectors = EmbeddingResponse.model_validate({"vectors": [found.vector], "usage": usage})
         return found.id, vectors
 
+    def max_output_tokens(self, request: Request) -> int:
+        """What the request allows."""
+        return 0 if isinstance(request, EmbeddingRequest) else request.max_tokens or 0
+
     def cost(self, route: Route, usage: Usage, *, batch: bool) -> float | None:
         """A dollar per million tokens, and half of it in a batch."""
         return usage.total_tokens / 1e6 * (0.5 if batch else 1.0)

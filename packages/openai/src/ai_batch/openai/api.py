@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIApi"]
 
 BLOCK = 1 << 20
+
+
+def private_file(path: Path) -> io.FileIO:
+    """A new file that only its owner can read: answers are private."""
+    flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
+    return io.FileIO(os.open(path, flags, 0o600), "wb")
 
 
 class _BlockReader(io.FileIO):
@@ -125,7 +132,7 @@ class OpenAIApi:
 
     async def download(self, file_id: str, to: Path) -> None:
         """Stream a file's bytes to disk as they come."""
-        with to.open("wb", buffering=0) as file:
+        with private_file(to) as file:
 
             def work(client: Any) -> object:
                 save = _save_async if _is_async(client) else _save

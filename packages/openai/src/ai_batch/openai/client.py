@@ -20,6 +20,9 @@ DEFAULT_URL = "https://api.openai.com/v1"
 
 CONNECT_SECONDS = 10.0
 
+TENANT = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
+"""What the SDK reads beside the key: each project has queues of its own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:
@@ -54,7 +57,9 @@ class ClientSettings:
     @property
     def key_fingerprint(self) -> str:
         """Tells accounts apart without giving the key away."""
-        digest = hashlib.blake2b((self.secret or "").encode(), digest_size=6, person=b"ai-batch")
+        parts = [self.secret or "", *(os.environ.get(name, "") for name in TENANT)]
+        parts += [f"{name}:{value}" for name, value in sorted((self.extra_headers or {}).items())]
+        digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=6, person=b"ai-batch")
         return digest.hexdigest()
 
     def check(self) -> None:

@@ -69,7 +69,7 @@ class OpenAIProcessor(NativeProcessor):
             token_parameter=token_parameter,
             limits=limits,
         )
-        super().__init__(partial(_provider, settings), Options(**general))
+        super().__init__(partial(_provider, settings), Options.of(OpenAIProcessor, general))
 
 
 def _provider(settings: OpenAISettings) -> Provider:

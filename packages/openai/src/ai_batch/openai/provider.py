@@ -117,6 +117,12 @@ class OpenAIProvider:
             token_parameter=parameter,
         )
 
+    def max_output_tokens(self, request: Request) -> int:
+        """The request's own limit, else the processor's."""
+        if not isinstance(request, ChatRequest):
+            return 0
+        return request.max_tokens or self._settings.max_tokens or 0
+
     def scan(self, row: bytes, route: Route) -> Scan:
         """Whose row it is and how it ended."""
         return wire.scan(row, route)

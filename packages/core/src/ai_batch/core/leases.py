@@ -1,0 +1,138 @@
+"""Who works on which shard: leases with a fence, and when a shard is due."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Generator, Iterable, Mapping
+from typing import Any
+
+from ai_batch.core.database import Database
+from ai_batch.core.errors import LeaseLost
+from ai_batch.core.records import read_shard
+from ai_batch.core.state import Shard
+from ai_batch.core.statements import SELECT_SHARDS, change_fenced, set_columns
+
+__all__ = ["Leases"]
+
+
+class Leases:
+    """The part of the ledger that shares shards out among engines, processes and machines."""
+
+    def __init__(self, database: Database) -> None:
+        """The tables must be there."""
+        self._database = database
+
+    def now(self) -> float:
+        """The ledger's time, by which leases and waits are judged."""
+        return self._database.now()
+
+    def claim(
+        self,
+        job_id: str,
+        owner: str,
+        lease: float,
+        *,
+        limit: int,
+        new: int,
+        full: Collection[str] = (),
+    ) -> list[Shard]:
+        """Lease due shards for ``lease`` seconds: what is on its way before what is not.
+
+        At most ``limit`` of the former, and ``new`` of those that have yet to be sent; of these
+        none whose account is ``full``.
+        """
+        due = f"{SELECT_SHARDS} WHERE job_id = ? AND cleaned = 0 AND next_at <= ?"
+        due += " AND lease_until <= ? AND state {} ORDER BY next_at, seq LIMIT ?"
+        with self._database.transaction() as tx:
+            now = self.now()
+            rows = tx.execute(due.format("<> 'planned'"), (job_id, now, now, limit))
+            waiting = f"= 'planned' AND account NOT IN ({_marks(full)})"
+            rows += tx.execute(due.format(waiting), (job_id, now, now, *full, new))
+            claimed = [
+                shard.evolve(owner=owner, lease_until=now + lease, fence=shard.fence + 1)
+                for shard in map(read_shard, rows)
+            ]
+            for shard in claimed:
+                set_columns(
+                    tx, shard, owner=owner, lease_until=shard.lease_until, fence=shard.fence
+                )
+        return claimed
+
+    def renew(self, job_id: str, owner: str, lease: float) -> None:
+        """Lengthen all leases that the owner still holds, to ``lease`` seconds from now."""
+        with self._database.transaction() as tx:
+            now = self.now()
+            tx.execute(
+                "UPDATE shard SET lease_until = ? WHERE job_id = ? AND owner = ?"
+                " AND lease_until > ?",
+                (now + lease, job_id, owner, now),
+            )
+
+    def release(self, shard: Shard) -> None:
+        """Give a lease back; whoever comes next may claim the shard once it is due."""
+        with self._database.transaction() as tx:
+            tx.execute(
+                "UPDATE shard SET owner = NULL, lease_until = 0"
+                " WHERE job_id = ? AND seq = ? AND owner = ? AND fence = ?",
+                (shard.job_id, shard.seq, shard.owner, shard.fence),
+            )
+
+    def next_due(self, job_id: str, full: Collection[str] = ()) -> float | None:
+        """When the next shard can be claimed; None when all is done, or waits for room."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT MIN(CASE WHEN lease_until > next_at THEN lease_until ELSE next_at END)"  # noqa: S608
+                " FROM shard WHERE job_id = ? AND cleaned = 0"
+                f" AND NOT (state = 'planned' AND account IN ({_marks(full)}))",
+                (job_id, *full),
+            )
+        return None if rows[0][0] is None else float(rows[0][0])
+
+    def note(self, observed: Iterable[tuple[Shard, Mapping[str, Any]]]) -> None:
+        """Change fields of many leased shards, and give their leases back, at once.
+
+        Shards that another process has taken over are left alone.
+        """
+        with self._database.transaction() as tx:
+            for shard, changes in observed:
+                with contextlib.suppress(LeaseLost):
+                    change_fenced(tx, shard, {**changes, "owner": None, "lease_until": 0.0})
+
+    def owners(self, job_id: str) -> set[str]:
+        """Who holds shards of the job now."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT DISTINCT owner FROM shard WHERE job_id = ? AND cleaned = 0"
+                " AND owner IS NOT NULL AND lease_until > ?",
+                (job_id, self.now()),
+            )
+        return {row[0] for row in rows}
+
+    def set_free(self, job_id: str, owner: str) -> None:
+        """End the leases of an owner that is known to be dead."""
+        with self._database.transaction() as tx:
+            tx.execute(
+                "UPDATE shard SET owner = NULL, lease_until = 0 WHERE job_id = ? AND owner = ?",
+                (job_id, owner),
+            )
+
+    def holds(self, shard: Shard) -> bool:
+        """Whether the shard's lease is still that of the process that claimed it."""
+        with self._database.transaction() as tx:
+            key = (shard.job_id, shard.seq, shard.owner, shard.fence)
+            sql = "SELECT 1 FROM shard WHERE job_id = ? AND seq = ? AND owner = ? AND fence = ?"
+            return bool(tx.execute(sql, key))
+
+    @contextlib.contextmanager
+    def holding(self, shard: Shard) -> Generator[None, None, None]:
+        """Nobody can take the shard over within this block. Raises ``LeaseLost``.
+
+        Puts files in place: a process that was paused must not replace its successor's.
+        """
+        with self._database.transaction() as tx:
+            change_fenced(tx, shard, {"fence": shard.fence})
+            yield
+
+
+def _marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
