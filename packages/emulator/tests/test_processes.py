@@ -288,9 +288,12 @@ def test_pytest_gets_a_fixture(tmp_path: Path) -> None:
         "import sys, urllib.request\n"
         "def test_light():\n"
         "    assert 'starlette' not in sys.modules and 'uvicorn' not in sys.modules\n"
+        "import os\n"
         "def test_fixture(ai_batch_emulator):\n"
         "    assert ai_batch_emulator.stats.batches_created == 0\n"
         "    assert ai_batch_emulator.openai_url.endswith('/v1')\n"
+        "    assert os.environ['OPENAI_BASE_URL'] == ai_batch_emulator.openai_url\n"
+        "    assert 'AI_BATCH_HOME' in os.environ\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "ai_batch.emulator.pytest_plugin"]
     found = subprocess.run(

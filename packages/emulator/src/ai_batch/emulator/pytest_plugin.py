@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,10 +13,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def ai_batch_emulator() -> Iterator[Emulator]:
-    """Give a fresh emulator that runs for one test."""
+def ai_batch_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """Give a fresh emulator that runs for one test, and point the test's environment to it.
+
+    The official SDKs and ai-batch then speak to it without being told, and ai-batch keeps its
+    jobs in the test's own folder.
+    """
     # Imported late, so that tests without the fixture do not pay for the server.
     from ai_batch.emulator.emulator import Emulator
 
     with Emulator() as emulator:
+        monkeypatch.setenv("OPENAI_BASE_URL", emulator.openai_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "emulated")
+        monkeypatch.setenv("AI_BATCH_HOME", str(tmp_path / "ai-batch"))
         yield emulator
