@@ -113,9 +113,9 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
 
     ``retry-after-ms`` wins over ``retry-after``, which is in seconds or a date.
     """
-    milliseconds = headers.get("retry-after-ms")
+    milliseconds = _positive(headers.get("retry-after-ms", ""), 0.001)
     if milliseconds is not None:
-        return _positive(milliseconds, 0.001)
+        return milliseconds
     value = headers.get("retry-after")
     if value is None:
         return None
