@@ -88,6 +88,7 @@ def draw(seed: int) -> Plan:
         per_batch=rng.choice([1, 2, 3]),
         deaths=[rng.randint(1, 120) for _ in range(rng.choice([0, 1, 1, 3]))],
         programs=rng.choice([1, 1, 1, 2]),
+        one_machine=rng.choice([True, False]),
         pauses=rng.choice([0, 0, 1]),
         troubles=rng.choice([0, some, 4]),
         bad_fates=rng.choice([0, some]),

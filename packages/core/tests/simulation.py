@@ -78,6 +78,7 @@ class Plan:
     foreign: bool = False
     deaths: list[int] = field(default_factory=list[int])
     programs: int = 1
+    one_machine: bool = True
     pauses: int = 0
     pauses_before: str = ""
     pauses_for: float = LONG_PAUSES[-1]
@@ -97,7 +98,8 @@ class Plan:
 class Program:
     """One run of the script: it ends, or dies at a point that was chosen for it."""
 
-    def __init__(self, dies_at: int | None = None) -> None:
+    def __init__(self, dies_at: int | None = None, *, seen_to_die: bool = True) -> None:
+        self.seen_to_die = seen_to_die
         self.dies_at = dies_at
         self.points: list[str] = []
         self.alive = True
@@ -176,7 +178,24 @@ class SimulatedDatabase:
 RUNNING: ContextVar[Program] = ContextVar("RUNNING")
 """The program that the current task belongs to."""
 
-put_in_place, take_away, discard = JobFolder.publish, JobFolder.withdraw, Spool.discard
+put_in_place, take_away = JobFolder.publish, JobFolder.withdraw
+keep, discard = Spool.keep, Spool.discard
+
+
+OWNERS: dict[str, Program] = {}
+
+
+def simulated_owner() -> str:
+    """A name by which the program is known."""
+    name = secrets.token_hex(8)
+    OWNERS[name] = RUNNING.get()
+    return name
+
+
+def simulated_is_gone(owner: str) -> bool:
+    """Whether the owner is seen to be dead; on another machine nobody would know."""
+    program = OWNERS[owner]
+    return program.seen_to_die and not program.alive
 
 
 def simulated_publish(folder: JobFolder, aside: Path, path: Path) -> None:
@@ -196,6 +215,12 @@ def simulated_withdraw(folder: JobFolder, path: Path) -> None:
     """Delete a file, as only the living do."""
     RUNNING.get().check()
     take_away(folder, path)
+
+
+def simulated_keep(spool: Spool, folder: JobFolder) -> None:
+    """End a planning, as only the living do."""
+    if RUNNING.get().alive:
+        keep(spool, folder)
 
 
 def simulated_discard(spool: Spool, folder: JobFolder) -> None:
@@ -399,7 +424,8 @@ class World:
     async def _generations(self) -> list[Result]:
         while True:
             deaths = self.plan.deaths
-            program = Program(deaths.pop(0) if deaths else None)
+            death = deaths.pop(0) if deaths else None
+            program = Program(death, seen_to_die=self.plan.one_machine)
             self.programs.append(program)
             RUNNING.set(program)
             try:
@@ -439,6 +465,8 @@ def check(world: World, results: list[Result]) -> None:
     loose = sorted(ours if plan.metadata else ours - rowless)
     assert not loose or world.zombies or world.lost, f"left at the vendor: {loose}"
     check_ledger(world.tables)
+    folders = [path.name for path in world.home.glob("jobs/*")]
+    assert len(folders) == 1, f"plannings were left: {folders}"
     left = [path.name for path in world.home.glob("jobs/*/*") if path.suffix == ".tmp"]
     assert not left or len(world.programs) > 1, f"left in the spool: {left}"
     for program in world.programs:
@@ -493,6 +521,7 @@ def simulate(home: Path, plan: Plan) -> World:
             check(world, results)
     finally:
         world.tables.close()
+        OWNERS.clear()
     return world
 
 
@@ -512,4 +541,7 @@ def simulate_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ai_batch.core.run.read_to_end", nothing)
     monkeypatch.setattr(JobFolder, "publish", simulated_publish)
     monkeypatch.setattr(JobFolder, "withdraw", simulated_withdraw)
+    monkeypatch.setattr("ai_batch.core.engine.new_owner", simulated_owner)
+    monkeypatch.setattr("ai_batch.core.engine.is_gone", simulated_is_gone)
+    monkeypatch.setattr(Spool, "keep", simulated_keep)
     monkeypatch.setattr(Spool, "discard", simulated_discard)

@@ -38,13 +38,13 @@ def points(home: Path, **given: Any) -> int:
     return len(world.programs[0].points)
 
 
-@pytest.mark.parametrize("requests", [2, 4])
+@pytest.mark.parametrize(("requests", "one_machine"), [(2, True), (2, False), (4, True)])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_crash_at_any_single_point_changes_nothing(
-    tmp_path: Path, variant: str, requests: int
+    tmp_path: Path, variant: str, requests: int, one_machine: bool
 ) -> None:
     """Killed at any commit, call or rename, the same script ends with the same results."""
-    given: dict[str, Any] = {**VARIANTS[variant], "requests": requests}
+    given: dict[str, Any] = {**VARIANTS[variant], "requests": requests, "one_machine": one_machine}
     total = points(tmp_path / "first", **given)
 
     for place in range(1, total + 1):
