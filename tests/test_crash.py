@@ -29,16 +29,16 @@ PATIENCE = 30.0
 
 COMMITS = (
     "migrate",
-    "limit_account",
     "add_job",
     "claim",
     "reserve planned",
     "move reserved -> uploaded",
     "move uploaded -> intent",
-    "move intent -> submitted",
+    "submit intent",
     "release submitted",
-    "update submitted (failures, live_completed, live_failed, next_at)",
+    "note",
     "move submitted -> ended",
+    "holding ended",
     "move ended -> collected",
     "update collected (cleaned)",
     "release collected",
@@ -66,7 +66,7 @@ LATER = [
     "after POST /v1/batches",
     "after POST /v1/files",
     "after commit of move uploaded -> intent",
-    "before commit of move intent -> submitted",
+    "before commit of submit intent",
     "before commit of move ended -> collected",
     "after DELETE /v1/files/{file}",
 ]
@@ -76,8 +76,8 @@ AGAIN = [
     ("before commit of add_job", "after commit of add_job"),
     ("after POST /v1/files", "after POST /v1/files"),
     ("before POST /v1/batches", "after POST /v1/batches"),
-    ("after POST /v1/batches", "before commit of move intent -> submitted"),
-    ("after commit of move intent -> submitted", "after rename of output.jsonl"),
+    ("after POST /v1/batches", "before commit of submit intent"),
+    ("after commit of submit intent", "after rename of output.jsonl"),
     ("after rename of rows", "before commit of move ended -> collected"),
     ("after rename of input.jsonl", "after rename of members"),
     ("after DELETE /v1/files/{file}", "before commit of change_job (finished_at, state)"),
@@ -322,7 +322,7 @@ def test_a_stopped_script_goes_on(make_scene: Callable[..., Scene], signal_numbe
     """SIGTERM and Ctrl-C end the script while its batches run; the next run picks them up."""
     scene = make_scene(timing=Timing(in_progress=3600))
     pid = scene.start()
-    until(lambda: scene.points().count("after commit of move intent -> submitted") == 3)
+    until(lambda: scene.points().count("after commit of submit intent") == 3)
     os.kill(pid, signal_number)
     assert scene.nursery.wait(pid) in (-signal_number, 1)
     assert scene.printed() == []

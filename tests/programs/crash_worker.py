@@ -154,9 +154,8 @@ def _operation(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """A name such as `move reserved -> uploaded`, or `update submitted (cancel_at)`."""
     shards = [arg.state.value for arg in args if isinstance(arg, Shard)]
     targets = [f"-> {arg.value}" for arg in args if isinstance(arg, ShardState)]
-    columns = (
-        f"({', '.join(sorted(kwargs))})" if kwargs and not targets and name != "refuse" else ""
-    )
+    changing = name in {"update", "change_job"}
+    columns = f"({', '.join(sorted(kwargs))})" if changing else ""
     return " ".join(filter(None, [name, *shards, *targets, columns]))
 
 
