@@ -206,7 +206,9 @@ class Engine:
         await self._blocking(self._ledger.note, quiet)
         for shard, changes in quiet:
             self._listener(shard.evolve(**changes))
-        await asyncio.gather(*(self._drive(shard, status) for shard, status in moved))
+        # Tasks of their own: when one of them fails, the engine stops the others.
+        for shard, status in moved:
+            self._start(self._drive(shard, status))
 
     def _sorted(
         self, shards: Sequence[Shard], statuses: Mapping[str, RemoteStatus]

@@ -32,9 +32,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     For code without threads and sockets; a ``Runtime`` for it must be ``inline``.
     """
 
-    def __init__(self) -> None:
-        """Its time begins at 0."""
+    def __init__(self, start: float = 0.0) -> None:
+        """Its time begins at ``start``: where another loop's has ended, for a second program."""
         self._skipping = _Skipping()
+        self._skipping.elapsed = start
         super().__init__(self._skipping)
 
     def time(self) -> float:
