@@ -7,6 +7,7 @@ A block stands alone, unless its fence says more:
     ```python skip-run reason="needs a real key"     is only compiled
 """
 
+import json
 import os
 import re
 import subprocess
@@ -73,22 +74,52 @@ def test_a_snippet_is_python(block: Block) -> None:
         assert REASON.search(block.info), "skip-run needs a reason"
 
 
+class Runner:
+    """Runs snippets in processes that have the slow imports behind them."""
+
+    def __init__(self) -> None:
+        program = ROOT / "tests" / "programs" / "snippet_runner.py"
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "error", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, script: Path, environment: dict[str, str]) -> tuple[int, str]:
+        """The exit code of a script, and what it printed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        output = script.with_suffix(".txt")
+        order = {"script": str(script), "folder": str(script.parent), "output": str(output)}
+        self._process.stdin.write(json.dumps({**order, "environment": environment}) + "\n")
+        self._process.stdin.flush()
+        code = self._process.stdout.readline()
+        return int(code), output.read_text("utf-8")
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    """One runner for all snippets."""
+    runner = Runner()
+    yield runner
+    runner.close()
+
+
 @pytest.mark.parametrize(
     "block", [block for block in BLOCKS if "skip-run" not in block.info], ids=str
 )
-def test_a_snippet_runs(block: Block, environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_snippet_runs(
+    block: Block, environment: dict[str, str], tmp_path: Path, runner: Runner
+) -> None:
     """A reader who copies the snippet gets what the page says, not an exception."""
     script = tmp_path / "snippet.py"
     script.write_text(block.code, "utf-8")
 
-    done = subprocess.run(
-        [sys.executable, "-W", "error", script],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=tmp_path,
-        timeout=60,
-        check=False,
-    )
+    code, printed = runner.run(script, environment)
 
-    assert done.returncode == 0, done.stderr
+    assert code == 0, printed

@@ -9,6 +9,9 @@ __all__ = ["backoff", "poll_delay", "queue_delay"]
 YOUNG = 30.0
 """Seconds during which a batch is polled more often: small batches may end at once."""
 
+FIRST = 0.5
+"""Seconds until a batch is asked for the first time, at least."""
+
 FASTEST = 5.0
 """Seconds between two polls at least, once a batch is no longer young."""
 
@@ -26,7 +29,7 @@ def poll_delay(
     if interval is not None:
         return interval
     age = max(age, 0.0)
-    floor = FASTEST if age >= YOUNG else 1.0 + age * (FASTEST - 1.0) / YOUNG
+    floor = FASTEST if age >= YOUNG else FIRST + age * (FASTEST - FIRST) / YOUNG
     if 0 < done <= total:
         expected = age * (total - done) / done
         return min(max(0.5 * expected, floor), max(2.0 * math.sqrt(age), floor))

@@ -1,0 +1,55 @@
+"""Runs scripts, each in a process of its own that is forked from one that has the imports done.
+
+Reads one JSON object per line: the script, its folder, its environment, and the file for what it
+prints. Answers with its exit code. Importing the SDKs anew would take most of the time.
+"""
+
+import importlib
+import json
+import os
+import runpy
+import sys
+
+WARM = (
+    "ai_batch.core.jobs",
+    "ai_batch.core.testing",
+    "ai_batch.emulator",
+    "ai_batch.emulator.server",
+    "ai_batch.openai.processor",
+    "ai_batch.openai.provider",
+    "openai.resources.batches",
+    "openai.resources.files",
+    "uvicorn",
+)
+
+
+def become(order: dict[str, str], environment: dict[str, str]) -> None:
+    """Turn this process into one that was started for the script."""
+    output = os.open(order["output"], os.O_WRONLY | os.O_CREAT)
+    for descriptor in (1, 2):
+        os.dup2(output, descriptor)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(order["folder"])
+    sys.argv = [order["script"]]
+
+
+def main() -> None:
+    """Fork for each order; the child runs the script and ends like any Python."""
+    for name in WARM:
+        importlib.import_module(name)
+    for line in iter(sys.stdin.readline, ""):
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            become(order, order["environment"])
+            runpy.run_path(order["script"], run_name="__main__")
+            return
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
