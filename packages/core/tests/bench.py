@@ -29,9 +29,10 @@ class Bench:
         loop = VirtualLoop(start=self.elapsed)
 
         async def script() -> Value:
-            given = {"home": self.home, "runtime": virtual_runtime(loop), **self.options, **options}
             provider = self.make(self.vendor, **self.provider)
-            processor = NativeProcessor(lambda: provider, Options(**given))
+            runtime = virtual_runtime(loop)
+            made = Options(home=self.home, runtime=runtime, **self.options, **options)
+            processor = NativeProcessor(lambda: provider, made)
             try:
                 return await work(processor)
             finally:

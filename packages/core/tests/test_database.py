@@ -128,7 +128,11 @@ def test_the_journal_fits_the_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, safe: bool, journal: str
 ) -> None:
     """Else a rollback journal that syncs the folder as well."""
-    monkeypatch.setattr(module, "wal_is_safe", lambda _version: safe)
+
+    def is_safe(_version: object) -> bool:
+        return safe
+
+    monkeypatch.setattr(module, "wal_is_safe", is_safe)
     database = SQLiteDatabase(tmp_path / "ledger.db")
 
     found = database._connection.execute("PRAGMA journal_mode").fetchone()[0]
@@ -175,7 +179,11 @@ def test_where_the_system_does_not_tell_nothing_is_known(tmp_path: Path) -> None
 
 def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to do instead, and before any file is made."""
-    monkeypatch.setattr(module, "file_system", lambda _folder: "nfs4")
+
+    def kind(_folder: object) -> str:
+        return "nfs4"
+
+    monkeypatch.setattr(module, "file_system", kind)
 
     with pytest.raises(LedgerError, match=r"network file system \(nfs4\).*AI_BATCH_HOME"):
         SQLiteDatabase(tmp_path / "ledger.db")
@@ -204,7 +212,7 @@ def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
 
 def test_a_ledger_keeps_its_id(tmp_path: Path) -> None:
     """Tokens are derived from it: it must not change when the ledger is opened again."""
-    ids = set()
+    ids: set[str] = set()
     for _ in range(3):
         ledger = Ledger(SQLiteDatabase(tmp_path / "ledger.db"))
         ids.add(ledger.store_id)

@@ -25,7 +25,7 @@ from ai_batch.core import (
 
 pickle = importlib.import_module("pickle")  # As pools do it with our results.
 
-counts = st.builds(Usage, *[], **{name: st.integers(0, 1 << 40) for name in Usage.model_fields})
+counts = st.builds(Usage, **{name: st.integers(0, 1 << 40) for name in Usage.model_fields})
 
 
 @given(counts, counts)

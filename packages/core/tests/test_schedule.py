@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_batch.core.schedule import backoff, poll_delay, queue_delay
+from ai_batch.core.schedule import FIRST, backoff, poll_delay, queue_delay
 
 ages = st.floats(0.0, 10 * 86400.0)
 chances = st.floats(0.0, 1.0, exclude_max=True)
@@ -17,16 +17,16 @@ def test_a_fixed_interval_wins() -> None:
 
 
 def test_a_young_batch_is_polled_often() -> None:
-    """Small batches end within seconds: the first look comes after one."""
-    assert poll_delay(0.0) == 1.0
+    """Small batches end within seconds: the first looks come soon."""
+    assert poll_delay(0.0) == FIRST < poll_delay(10.0) < poll_delay(30.0)
 
 
 @given(ages, st.integers(0, 1000), st.integers(0, 1000))
 def test_polls_are_neither_hammering_nor_sleeping(age: float, done: int, total: int) -> None:
-    """Never more often than once a second, and never later than twice the root of the age."""
+    """Never sooner than the first look, and never later than twice the root of the age."""
     delay = poll_delay(age, done, total)
 
-    assert 1.0 <= delay <= max(2.0 * age**0.5, 5.0)
+    assert FIRST <= delay <= max(2.0 * age**0.5, 5.0)
 
 
 def test_a_batch_that_is_nearly_done_is_polled_sooner() -> None:
@@ -36,7 +36,7 @@ def test_a_batch_that_is_nearly_done_is_polled_sooner() -> None:
 
 def test_a_clock_that_was_put_back_does_no_harm() -> None:
     """A negative age is taken for a young batch."""
-    assert poll_delay(-3600.0) == 1.0
+    assert poll_delay(-3600.0) == FIRST
 
 
 @given(st.integers(1, 10_000), chances)

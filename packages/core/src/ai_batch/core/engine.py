@@ -113,7 +113,8 @@ class Engine:
             elif shard.state is not ShardState.SUBMITTED:
                 self._start(self._drive(shard, None))
         due = await self._blocking(self._ledger.next_due, self._job_id, list(self._full))
-        due = min([*self._full.values(), *([] if due is None else [due])], default=None)
+        waits = [*self._full.values()] if due is None else [*self._full.values(), due]
+        due = min(waits, default=None)
         if due is None and not self._busy:
             return False
         if not self._busy:

@@ -52,7 +52,9 @@ class Planning:
 
     def _sweep(self) -> None:
         """Delete what killed processes had begun to plan; keep what they had just finished."""
-        known = {job.id for job in self._ledger.jobs()} if any(self._spool.abandoned()) else set()
+        if not any(self._spool.abandoned()):
+            return
+        known = {job.id for job in self._ledger.jobs()}
         for folder in self._spool.abandoned():
             if folder.path.name in known:
                 self._spool.keep(folder)
