@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import cast
 
+import hypothesis
 import pytest
 
 # Keys, addresses and settings of a developer's own shell, by the start of their names.
@@ -19,6 +20,9 @@ def pytest_configure() -> None:
     An audit hook sees them all, whichever library makes them; it stays until the process ends.
     """
     sys.addaudithook(_refuse_outside)
+    # How long an example takes says more about the machine than about the code.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
