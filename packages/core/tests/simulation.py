@@ -333,7 +333,7 @@ class World:
             self.plan.pauses -= 1
             pause = self.random.choice(LONG_PAUSES if self.plan.uploads else [SHORT_PAUSE])
             program.paused_until = self.loop.time() + pause
-            self.zombies = self.zombies or pause > SHORT_PAUSE
+            self.zombies = True
         latency = self.plan.latency * self.random.random() ** 4 if self.plan.latency else 0.0
         await program.sleep(latency)
 

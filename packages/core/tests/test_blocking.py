@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 import pytest
 
@@ -76,10 +78,13 @@ def test_an_async_iterator_is_gone_through_and_closed() -> None:
     assert closed == [3, 9]
 
 
-def test_an_interrupt_cancels_and_waits_until_the_work_has_let_go() -> None:
+def test_an_interrupt_cancels_and_waits_until_the_work_has_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Ctrl-C reaches the main thread; the coroutine cleans up before the call raises."""
     steps: list[str] = []
     started = threading.Event()
+    schedule = asyncio.run_coroutine_threadsafe
 
     async def work() -> None:
         started.set()
@@ -89,15 +94,24 @@ def test_an_interrupt_cancels_and_waits_until_the_work_has_let_go() -> None:
             await asyncio.sleep(0)
             steps.append("let go")
 
-    def interrupt() -> None:
-        started.wait()
-        os.kill(os.getpid(), signal.SIGINT)
+    def scheduled(
+        coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
+    ) -> concurrent.futures.Future[None]:
+        future = schedule(coroutine, loop)
+        wait = future.result
 
-    thread = threading.Thread(target=interrupt)
-    thread.start()
+        def interrupted(timeout: float | None = None) -> None:
+            started.wait()
+            signal.raise_signal(signal.SIGINT)
+            wait(timeout)
+
+        monkeypatch.setattr(future, "result", interrupted)
+        return future
+
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", scheduled)
+
     with pytest.raises(KeyboardInterrupt):
         blocking.call(work())
-    thread.join()
 
     assert steps == ["let go"]
 
