@@ -53,6 +53,9 @@ MAX_FETCH_FAILURES = 30
 
 MAX_CLEANUP_FAILURES = 4
 
+WORTH_TELLING = 4
+"""Failures in a row after which a person may want to know."""
+
 TRANSIENT = (ProviderUnavailable, RateLimited, QueueFull, OutcomeUnknown, RemoteNotFound)
 """Errors that are waited out."""
 
@@ -362,9 +365,12 @@ class Advancer:
 
     async def _wait(self, shard: Shard, error: ProviderError | None) -> Shard:
         wait = self._backoff(shard, error)
-        logger.info("%s (%s): %s; again in %.1f s", shard.name, shard.state, error, wait)
-        changes = {"failures": shard.failures + 1, "next_at": self._ledger.now() + wait}
-        return await self._update(shard, **changes)
+        failures = shard.failures + 1
+        # Seen without any set-up of logging, but ever more rarely while it lasts.
+        loud = failures >= WORTH_TELLING and not failures & (failures - 1)
+        level = logging.WARNING if loud else logging.INFO
+        logger.log(level, "%s (%s): %s; again in %.1f s", shard.name, shard.state, error, wait)
+        return await self._update(shard, failures=failures, next_at=self._ledger.now() + wait)
 
     async def _update(self, shard: Shard, **changes: Any) -> Shard:
         return await self._blocking(self._ledger.update, shard, **changes)
