@@ -364,3 +364,22 @@ def test_a_batch_adopted_on_suspicion_is_not_cancelled(tmp_path: Path) -> None:
 
     assert bench.run(script) == ["cancelled"]
     assert [batch.cancelled_at for batch in vendor.batches.values()] == [None]
+
+
+def test_waiting_for_the_queue_does_not_use_up_mending(tmp_path: Path) -> None:
+    """However often a batch had to wait, one bad line still takes down nobody else."""
+
+    def fate(batch: FakeBatch) -> Fate:
+        lines = [n for n, (_, text) in enumerate(batch.requests, 1) if text == "bad"]
+        faults = tuple(VendorFault("bad line", code="bad", line=line) for line in lines)
+        return Fate(state=RemoteState.REFUSED, faults=faults) if faults else Fate()
+
+    bench = Bench(tmp_path, FakeVendor(fate=fate))
+
+    async def script(processor: NativeProcessor) -> list[str]:
+        job = await processor.asubmit(["bad", "good"])
+        with processor._jobs.ledger._database.transaction() as tx:
+            assert tx.change("UPDATE shard SET refusals = 20") == 1
+        return contents(await job.ajoin())
+
+    assert bench.run(script) == ["bad", "answer to good #1"]

@@ -281,8 +281,8 @@ class Advancer:
             return await self._blocking(self._ledger.reject, shard)
         if status.state is RemoteState.QUEUE_FULL:
             return await self._requeue(shard, None)
-        if status.state is RemoteState.INPUT_LOST and shard.refusals < MAX_REFUSALS:
-            return await self._resubmit(shard, refusals=shard.refusals + 1)
+        if status.state is RemoteState.INPUT_LOST and shard.mended < MAX_REFUSALS:
+            return await self._resubmit(shard, mended=shard.mended + 1)
         return await self._collector.refuse(shard, status.faults)
 
     async def _unknown(self, shard: Shard) -> Shard:

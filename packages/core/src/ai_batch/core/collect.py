@@ -188,8 +188,8 @@ class Collector:
         )
 
     def _children(self, shard: Shard, account: Account, changes: dict[str, int]) -> list[Shard]:
-        refusals = changes.get("refusals", 0)
-        suffix = f"-{changes['attempt']}" if not refusals else f"-r{refusals}"
+        mended = changes.get("mended", 0)
+        suffix = f"-{changes['attempt']}" if not mended else f"-r{mended}"
         child = write_child(
             self._guarded(shard),
             shard,
@@ -216,9 +216,9 @@ class Collector:
         named = self._with_ids(shard, [fault for fault in faults if fault.line])
         accountant = self._accountant(shard)
         accountant.blame(named)
-        refusals = 0
-        if named and accountant.count_missing() and shard.refusals < MAX_MENDED:
-            refusals = shard.refusals + 1
+        mended = 0
+        if named and accountant.count_missing() and shard.mended < MAX_MENDED:
+            mended = shard.mended + 1
             accountant.ask_again()
         else:
             accountant.fill(_refusal(faults))
@@ -229,7 +229,7 @@ class Collector:
             ShardState.FAILED,
             faults=known,
             attempt=shard.attempt,
-            refusals=refusals,
+            mended=mended,
         )
 
     def _with_ids(self, shard: Shard, faults: Sequence[VendorFault]) -> list[VendorFault]:

@@ -63,6 +63,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             next_at DOUBLE PRECISION NOT NULL,
             failures BIGINT NOT NULL,
             refusals BIGINT NOT NULL,
+            mended BIGINT NOT NULL,
             live_completed BIGINT NOT NULL,
             live_failed BIGINT NOT NULL,
             ok BIGINT NOT NULL,
