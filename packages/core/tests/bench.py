@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ai_batch.core import NativeProcessor, Options
+from ai_batch.core import Ledger, NativeProcessor, Options
+from ai_batch.core.database import SQLiteDatabase
 from ai_batch.core.testing import FakeProvider, FakeVendor, VirtualLoop, virtual_runtime
 
 Value = TypeVar("Value")
@@ -31,13 +32,23 @@ class Bench:
         async def script() -> Value:
             provider = self.make(self.vendor, **self.provider)
             runtime = virtual_runtime(loop)
-            made = Options(home=self.home, runtime=runtime, **self.options, **options)
+            self.home.mkdir(exist_ok=True)
+            database = SQLiteDatabase(self.home / "ledger.db", clock=runtime.clock)
+            # Tests are not cut off from power, and a disk is slow.
+            database._connection.execute("PRAGMA synchronous=OFF")
+            made = Options(
+                home=self.home,
+                ledger=Ledger(database),
+                runtime=runtime,
+                **self.options,
+                **options,
+            )
             processor = NativeProcessor(lambda: provider, made)
             try:
                 return await work(processor)
             finally:
                 self.elapsed = loop.time()
-                processor._jobs.ledger.close()
+                database.close()
 
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             return runner.run(script())

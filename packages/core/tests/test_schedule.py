@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_batch.core.schedule import FIRST, backoff, poll_delay, queue_delay
+from ai_batch.core.schedule import FIRST, aligned, backoff, poll_delay, queue_delay
 
 ages = st.floats(0.0, 10 * 86400.0)
 chances = st.floats(0.0, 1.0, exclude_max=True)
@@ -65,3 +65,21 @@ def test_a_full_queue_is_given_longer() -> None:
     """The queue is looked at after a quarter of a minute at most, and every 15 minutes later on."""
     assert queue_delay(1, 0.0) == 7.5
     assert queue_delay(50, 1.0) == 900.0
+
+
+@given(st.floats(1e9, 2e9), st.floats(0.01, 600.0), chances)
+def test_polls_that_meet_are_hardly_later(now: float, wait: float, phase: float) -> None:
+    """A poll comes when it was due, or at most a quarter of the wait later."""
+    assert wait - 1e-6 <= aligned(now, wait, phase) - now <= 1.25 * wait + 1e-6
+
+
+@given(st.floats(1e9, 2e9), chances)
+def test_polls_of_neighbours_meet(now: float, phase: float) -> None:
+    """Batches that were made within a wait are soon polled at a handful of instants."""
+    instants = {aligned(now + number / 10, 30.0, phase) for number in range(300)}
+    assert len(instants) <= 9
+
+
+def test_ledgers_do_not_poll_together() -> None:
+    """Other ledgers have other instants, so that vendors do not meet all clients at once."""
+    assert len({aligned(1e9, 30.0, number / 10) % 4.0 for number in range(10)}) == 10

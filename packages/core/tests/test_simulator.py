@@ -24,7 +24,7 @@ from packages.core.tests.simulation import Plan, simulate, simulate_all
 pytestmark = pytest.mark.usefixtures("simulated")
 
 SEEDS = int(os.environ.get("AI_BATCH_SEEDS", "0"))
-BUDGET = 7.0
+BUDGET = 5.0
 """Seconds for the random histories of a normal run, and for the pairs of crashes."""
 
 SEED_IN_ENVIRONMENT = os.environ.get("AI_BATCH_SEED")

@@ -25,7 +25,7 @@ from ai_batch.core.ledger import Ledger
 from ai_batch.core.policy import Policy
 from ai_batch.core.provider import Provider, RemoteState, RemoteStatus, Submission
 from ai_batch.core.runtime import Runtime
-from ai_batch.core.schedule import backoff, poll_delay, queue_delay
+from ai_batch.core.schedule import aligned, backoff, poll_delay, queue_delay
 from ai_batch.core.shardfiles import write_input
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import Shard, ShardState, token_for
@@ -186,7 +186,8 @@ class Advancer:
     def _submission_changes(self) -> dict[str, Any]:
         now = self._ledger.now()
         wait = poll_delay(0.0, interval=self._policy.poll_interval)
-        return {"submitted_at": now, "failures": 0, "next_at": now + wait}
+        due = aligned(now, wait, self._ledger.phase)
+        return {"submitted_at": now, "failures": 0, "next_at": due}
 
     # -- a create of unknown outcome --------------------------------------------------------
 
@@ -311,7 +312,7 @@ class Advancer:
             "live_completed": max(status.completed, shard.live_completed),
             "live_failed": max(status.failed, shard.live_failed),
             "failures": 0,
-            "next_at": now + wait,
+            "next_at": aligned(now, wait, self._ledger.phase),
         }
 
     async def _ended(self, shard: Shard, status: RemoteStatus) -> Shard:

@@ -61,6 +61,7 @@ class Ledger(Leases):
         """Brings the tables up to date. Raises ``LedgerError`` where that can't be done."""
         super().__init__(database)
         self.store_id = migrate(database, lambda: secrets.token_hex(8))
+        self.phase = int(self.store_id[:8], 16) / 2**32
 
     def close(self) -> None:
         """Close the database."""

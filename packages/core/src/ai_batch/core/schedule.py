@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["backoff", "poll_delay", "queue_delay"]
+__all__ = ["aligned", "backoff", "poll_delay", "queue_delay"]
 
 YOUNG = 30.0
 """Seconds during which a batch is polled more often: small batches may end at once."""
@@ -34,6 +34,19 @@ def poll_delay(
         expected = age * (total - done) / done
         return min(max(0.5 * expected, floor), max(2.0 * math.sqrt(age), floor))
     return max(math.sqrt(age), floor)
+
+
+def aligned(now: float, wait: float, phase: float) -> float:
+    """When to do what is to be done in ``wait`` seconds, so that it meets with its like.
+
+    Batches that were made at different moments are polled at the same instants, and one call
+    that lists them asks for all. That is at most a quarter of the wait later. ``phase``, from 0
+    to 1, keeps different ledgers apart: not all the world's clients may call at once.
+    """
+    if wait <= 0.0:
+        return now
+    step = 2.0 ** math.floor(math.log2(wait / 4.0))
+    return (math.ceil((now + wait) / step - phase) + phase) * step
 
 
 def backoff(
