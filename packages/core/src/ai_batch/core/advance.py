@@ -25,7 +25,7 @@ from ai_batch.core.ledger import Ledger
 from ai_batch.core.policy import Policy
 from ai_batch.core.provider import Provider, RemoteState, RemoteStatus, Submission
 from ai_batch.core.runtime import Runtime
-from ai_batch.core.schedule import aligned, backoff, poll_delay, queue_delay
+from ai_batch.core.schedule import backoff, poll_at, queue_delay
 from ai_batch.core.shardfiles import write_input
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import Shard, ShardState, token_for
@@ -185,9 +185,11 @@ class Advancer:
 
     def _submission_changes(self) -> dict[str, Any]:
         now = self._ledger.now()
-        wait = poll_delay(0.0, interval=self._policy.poll_interval)
-        due = aligned(now, wait, self._ledger.phase)
-        return {"submitted_at": now, "failures": 0, "next_at": due}
+        return {"submitted_at": now, "failures": 0, "next_at": self._poll_at(now, 0.0)}
+
+    def _poll_at(self, now: float, age: float, done: int = 0, total: int = 0) -> float:
+        interval, phase = self._policy.poll_interval, self._ledger.phase
+        return poll_at(now, age, done, total, interval=interval, phase=phase)
 
     # -- a create of unknown outcome --------------------------------------------------------
 
@@ -307,12 +309,11 @@ class Advancer:
         now = self._ledger.now()
         done = status.completed + status.failed
         age = now - (shard.submitted_at or now)
-        wait = poll_delay(age, done, status.total, interval=self._policy.poll_interval)
         return {
             "live_completed": max(status.completed, shard.live_completed),
             "live_failed": max(status.failed, shard.live_failed),
             "failures": 0,
-            "next_at": aligned(now, wait, self._ledger.phase),
+            "next_at": self._poll_at(now, age, done, status.total),
         }
 
     async def _ended(self, shard: Shard, status: RemoteStatus) -> Shard:

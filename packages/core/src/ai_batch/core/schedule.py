@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["aligned", "backoff", "poll_delay", "queue_delay"]
+__all__ = ["aligned", "backoff", "poll_at", "poll_delay", "queue_delay"]
 
 YOUNG = 30.0
 """Seconds during which a batch is polled more often: small batches may end at once."""
@@ -47,6 +47,14 @@ def aligned(now: float, wait: float, phase: float) -> float:
         return now
     step = 2.0 ** math.floor(math.log2(wait / 4.0))
     return (math.ceil((now + wait) / step - phase) + phase) * step
+
+
+def poll_at(
+    now: float, age: float, done: int, total: int, *, interval: float | None, phase: float
+) -> float:
+    """When to poll next: exactly after a fixed interval, else when others are polled too."""
+    wait = poll_delay(age, done, total, interval=interval)
+    return now + wait if interval is not None else aligned(now, wait, phase)
 
 
 def backoff(
