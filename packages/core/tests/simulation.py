@@ -359,10 +359,11 @@ class World:
 
     def processor(self, program: Program) -> NativeProcessor:
         runtime = virtual_runtime(self.loop, self.random.random)
-        database = SimulatedDatabase(self.tables, runtime.clock, program)
+        ledger = Ledger(SimulatedDatabase(self.tables, runtime.clock, program))
+        ledger.phase = 0.25  # Else it would be drawn anew for each run of the same seed.
         options = Options(
             home=self.home,
-            ledger=Ledger(database),
+            ledger=ledger,
             runtime=type(runtime)(
                 clock=runtime.clock,
                 sleep=program.sleep,

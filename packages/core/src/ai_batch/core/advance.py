@@ -26,7 +26,7 @@ from ai_batch.core.policy import Policy
 from ai_batch.core.provider import Provider, RemoteState, RemoteStatus, Submission
 from ai_batch.core.runtime import Runtime
 from ai_batch.core.schedule import backoff, poll_at, queue_delay
-from ai_batch.core.shardfiles import write_input
+from ai_batch.core.shardfiles import renewal, write_input
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import Shard, ShardState, token_for
 from ai_batch.core.submission import submission_of
@@ -233,7 +233,7 @@ class Advancer:
     async def _resubmit(self, shard: Shard, **changes: Any) -> Shard:
         """Back to planned under a new token, with the input encoded anew."""
         renewed = await self._renewed(shard)
-        fields: dict[str, Any] = {**_renewal(shard, renewed), "failures": 0, **changes}
+        fields: dict[str, Any] = {**renewal(shard, renewed), "failures": 0, **changes}
         fields.setdefault("next_at", self._ledger.now())
         return await self._move(shard, ShardState.PLANNED, **fields)
 
@@ -252,7 +252,7 @@ class Advancer:
             return await self._wait(shard, error)
         wait = max(queue_delay(shard.refusals + 1, self._runtime.random()), retry_after or 0.0)
         renewed = await self._renewed(shard)
-        changes = _renewal(shard, renewed)
+        changes = renewal(shard, renewed)
         shard, alone = await self._blocking(self._ledger.refuse, shard, wait, **changes)
         logger.warning("%s: no room in the provider's queue, waiting %.0f s", shard.name, wait)
         if alone and shard.refusals >= SPLIT_AFTER and shard.count > 1:
@@ -383,19 +383,3 @@ class Advancer:
 
 def _fault_of(error: ProviderError) -> list[VendorFault]:
     return [*error.faults] or [VendorFault(error.message, code=error.code)]
-
-
-def _renewal(shard: Shard, renewed: Shard) -> dict[str, Any]:
-    """What changes when a shard gets a new token and goes back to the start."""
-    return {
-        "token": renewed.token,
-        "submission": renewed.submission,
-        "bytes": renewed.bytes,
-        "strays": (*shard.strays, shard.token) if shard.token not in shard.strays else shard.strays,
-        "input_id": None,
-        "remote_id": None,
-        "adopted": False,
-        "intent_at": None,
-        "live_completed": 0,
-        "live_failed": 0,
-    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import Any
 
 from ai_batch.core.planner import wire_id
 from ai_batch.core.provider import Provider
@@ -13,7 +14,7 @@ from ai_batch.core.spool import JobFolder, members_of, write_members
 from ai_batch.core.state import Shard, ShardState, token_for
 from ai_batch.core.tokens import estimate_tokens
 
-__all__ = ["halves", "write_child", "write_input"]
+__all__ = ["halves", "renewal", "write_child", "write_input"]
 
 
 def write_input(folder: JobFolder, shard: Shard, provider: Provider) -> Shard:
@@ -74,3 +75,19 @@ def halves(indices: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
     """Both halves of a shard's requests."""
     middle = len(indices) // 2
     return indices[:middle], indices[middle:]
+
+
+def renewal(shard: Shard, renewed: Shard) -> dict[str, Any]:
+    """What changes when a shard gets a new token and goes back to the start."""
+    return {
+        "token": renewed.token,
+        "submission": renewed.submission,
+        "bytes": renewed.bytes,
+        "strays": (*shard.strays, shard.token) if shard.token not in shard.strays else shard.strays,
+        "input_id": None,
+        "remote_id": None,
+        "adopted": False,
+        "intent_at": None,
+        "live_completed": 0,
+        "live_failed": 0,
+    }
