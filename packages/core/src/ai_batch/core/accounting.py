@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import IO, cast
+from typing import IO
 
 import msgspec
 
@@ -141,9 +141,12 @@ class Accountant:
         return misfit or self._verdicts[position] == _ANSWERED
 
     def _add_usage(self, scan: Scan) -> None:
-        usage, tokens = self.account.usage, cast("tuple[int, ...]", scan[2:])
-        for place in range(USAGE_FIELDS):
-            usage[place] += tokens[place]
+        usage = self.account.usage
+        usage[0] += scan.input_tokens
+        usage[1] += scan.output_tokens
+        usage[2] += scan.cached_input_tokens
+        usage[3] += scan.cache_write_tokens
+        usage[4] += scan.reasoning_tokens
 
     def _position(self, wire_id: str) -> int | None:
         digits = wire_id[len(self._prefix) :]

@@ -27,6 +27,8 @@ Requests: TypeAlias = SyncRequests | AsyncIterable[RequestLike]
 
 FOUND_LENGTH = 60
 
+_REQUESTS = (ChatRequest, EmbeddingRequest)
+
 
 def items_of(requests: SyncRequests) -> Iterator[object]:
     """The raw items: lines of the file (bytes) where a path is given, else what is iterated."""
@@ -58,7 +60,7 @@ def _iterate(requests: object) -> Iterable[object]:
 
 def read_request(item: object, index: int) -> Request | list[Problem]:
     """The request of an item, or what is wrong with it."""
-    if isinstance(item, ChatRequest | EmbeddingRequest):
+    if isinstance(item, _REQUESTS):
         return item
     if isinstance(item, str):
         return ChatRequest(messages=item)

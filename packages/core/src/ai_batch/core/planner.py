@@ -123,6 +123,8 @@ class Planner:
 
     def _check(self, request: Request) -> Sequence[Problem]:
         ours, theirs = check_request(request), self._provider.check(request)
+        if not ours or not theirs:
+            return ours or theirs
         known = {problem.field for problem in ours}
         return [*ours, *(problem for problem in theirs if problem.field not in known)]
 
@@ -176,11 +178,8 @@ class Planner:
     def _write(self, request: Request, route: Route, line: bytes) -> None:
         dumped = dump_request(request)
         self._digest.update(dumped)
-        self._digest.update(b"\n")
         self._log.append(dumped)
-        file = self._inputs[route][1]
-        file.write(line)
-        file.write(b"\n")
+        self._inputs[route][1].write(line + b"\n")
         if isinstance(request, ChatRequest) and request.output_type is not None:
             self._structured = True
             if not isinstance(request.output_type, dict | OutputSchema):

@@ -51,8 +51,7 @@ class RequestWriter:
     def append(self, line: bytes) -> None:
         """Add one request."""
         self._places.write(_PLACE.pack(self._end))
-        self._lines.write(line)
-        self._lines.write(b"\n")
+        self._lines.write(line + b"\n")
         self._end += len(line) + 1
 
     def finish(self) -> None:

@@ -7,6 +7,7 @@ are in ``wire_chat``, ``wire_responses`` and ``wire_embeddings``; this module pi
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -41,6 +42,7 @@ _ENCODER = msgspec.json.Encoder()
 _REASONING = re.compile(r"(?:^|[/:])(?:o[1-9](?![A-Za-z0-9])|gpt-(?:[5-9]|[12]\d)(?![0-9]))")
 
 
+@lru_cache(maxsize=256)
 def token_parameter(model: str, base_is_openai: bool) -> TokenParameter:  # noqa: FBT001
     """What ``max_tokens`` has to be called in a chat completion of ``model``.
 

@@ -233,16 +233,19 @@ def _tokens(body: ChatBody) -> tuple[int, int, int, int, int]:
 def _answer(body: ChatBody, raw: bytes) -> ChatResponse:
     choice = (body.choices or [_Choice()])[0]
     message = choice.message or _Message()
-    calls = _tool_calls(message)
-    thinking = message.reasoning_content or message.reasoning
+    rare: dict[str, Any] = {}
+    # Only what is there: pydantic looks at each field that it is given.
+    if message.tool_calls or message.function_call:
+        rare["tool_calls"] = _tool_calls(message)
+    if message.refusal is not None:
+        rare["refusal"] = message.refusal
+    if thinking := message.reasoning_content or message.reasoning:
+        rare |= {"thinking": thinking, "thoughts": thought(thinking)}
     return ChatResponse(
         content=_content(message.content),
-        tool_calls=calls,
-        finish_reason=_finish_reason(choice.finish_reason, message, calls),
-        refusal=message.refusal,
-        thinking=thinking,
-        thoughts=thought(thinking or ""),
+        finish_reason=_finish_reason(choice.finish_reason, message, rare.get("tool_calls", ())),
         usage=usage_of(_tokens(body)),
+        **rare,
         model=body.model,
         response_id=body.id,
         body=raw,

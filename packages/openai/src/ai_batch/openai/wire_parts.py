@@ -129,8 +129,13 @@ def misplaced(part: Part) -> ValueError:
     return ValueError(f"OpenAI has no place for a part of type {part.type!r} in this message")
 
 
+_NONE = (0, 0, 0)
+
+
 def usage_of(tokens: tuple[int, int, int, int, int]) -> Usage:
     """The tokens, in the order of ``Usage``'s fields."""
+    if tokens[2:] == _NONE:
+        return Usage(input_tokens=tokens[0], output_tokens=tokens[1])
     return Usage(
         input_tokens=tokens[0],
         output_tokens=tokens[1],
