@@ -20,6 +20,13 @@ from ai_batch.openai import OpenAIProcessor
 
 TEXT = "The quick brown fox jumps over the lazy dog, and then it does so once more. " * 13
 
+IMPORTED_WHEN_USED = (
+    "ai_batch.core.jobs",
+    "ai_batch.openai.provider",
+    "openai.resources.batches",
+    "openai.resources.files",
+)
+
 
 def requests(count: int) -> Iterator[ChatRequest]:
     """Requests that differ, one at a time."""
@@ -47,8 +54,8 @@ def main() -> None:
     parser.add_argument("--url", required=True)
     parser.add_argument("--count", type=int, required=True)
     arguments = parser.parse_args()
-    importlib.import_module("openai.resources.files")
-    importlib.import_module("openai.resources.batches")
+    for name in IMPORTED_WHEN_USED:
+        importlib.import_module(name)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # Forget the peak so far.
     baseline = memory("VmRSS")
     with tempfile.TemporaryDirectory() as home:

@@ -147,15 +147,21 @@ def test_a_delivered_job_is_found_only_where_asked_for(world: World) -> None:
     assert found.id == "job_1"
 
 
-def test_a_cancelled_job_is_not_found(world: World) -> None:
-    """Who cancelled and asks again wants answers."""
+def test_a_cancelled_job_is_found_until_it_has_been_read(world: World) -> None:
+    """What it finished is paid for: who asks again gets that first, and new answers then."""
     ledger = world.open()
     ledger.add_job(job(), [shard(next_at=5000.0)])
 
     assert ledger.cancel_job("job_1").state == "cancelling"
+    assert ledger.shards("job_1")[0].next_at == 0
+    found = ledger.find_job("f")
+    assert found is not None
+    assert found.state == "cancelling"
+
+    ledger.change_job("job_1", delivered_at=9.0)
+
     assert ledger.find_job("f") is None
     assert ledger.find_job("f", delivered=True) is None
-    assert ledger.shards("job_1")[0].next_at == 0
 
 
 def test_a_finished_job_stays_finished_when_it_is_cancelled(world: World) -> None:

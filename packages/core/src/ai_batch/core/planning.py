@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from ai_batch.core.records import JobRecord
 from ai_batch.core.spool import Spool
 
 __all__ = ["Planning"]
+
+logger = logging.getLogger("ai_batch.job")
 
 
 def new_job_id(now: float) -> str:
@@ -83,6 +86,12 @@ class Planning:
         if record is None:
             self._check_cost(plan)
             record = self._add(plan)
+        elif record.state in ("cancelling", "cancelled"):
+            logger.warning(
+                "job %s was cancelled and its results have not been read yet: here they are; its "
+                "retry_failed() asks for the rest",
+                record.id,
+            )
         elif not record.finished:
             # How it is run may have changed since; what is asked has not.
             record = self._ledger.change_job(

@@ -43,11 +43,16 @@ def insert(table: str, columns: Sequence[str]) -> str:
 
 
 def find_job(tx: Transaction, fingerprint: str, *, delivered: bool) -> JobRecord | None:
-    """The newest job of a fingerprint that was neither cancelled nor refused as a whole."""
-    undelivered = "" if delivered else " AND delivered_at IS NULL"
+    """The newest job of a fingerprint whose results have not been read to their end.
+
+    ``delivered`` allows others as well, unless they were cancelled. A job that was refused as a
+    whole is never found: it has no results.
+    """
+    wanted = "delivered_at IS NULL"
+    if delivered:
+        wanted += " OR state NOT IN ('cancelling', 'cancelled')"
     rows = tx.execute(
-        f"{SELECT_JOBS} WHERE fingerprint = ?"
-        f" AND state NOT IN ('cancelling', 'cancelled', 'refused'){undelivered}"
+        f"{SELECT_JOBS} WHERE fingerprint = ? AND state <> 'refused' AND ({wanted})"
         " ORDER BY created_at DESC, id DESC LIMIT 1",
         (fingerprint,),
     )
