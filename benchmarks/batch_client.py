@@ -23,6 +23,8 @@ TEXT = "The quick brown fox jumps over the lazy dog, and then it does so once mo
 IMPORTED_WHEN_USED = (
     "ai_batch.core.jobs",
     "ai_batch.openai.provider",
+    "anyio._backends._asyncio",
+    "httpcore2",
     "openai.resources.batches",
     "openai.resources.files",
 )
