@@ -144,7 +144,7 @@ class Engine:
                 self._owner,
                 LEASE,
                 limit=CLAIMS if len(self._busy) < CLAIMS else 0,
-                new=CLAIMS if self._cancelling else PARALLEL - self._sending,
+                new=CLAIMS if self._cancelling else max(PARALLEL - self._sending, 0),
                 full=list(self._full),
             )
         )
