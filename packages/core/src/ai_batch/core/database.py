@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -97,6 +98,8 @@ class SQLiteDatabase:
             _choose_journal(connection)
         except (OSError, sqlite3.Error) as error:
             raise LedgerError(f"the ledger {self.path} cannot be opened: {error}") from error
+        # Programs need not close what they use; Python 3.13 warns of connections left open.
+        weakref.finalize(self, connection.close)
         return connection
 
     @contextlib.contextmanager
