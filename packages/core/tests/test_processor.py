@@ -309,6 +309,20 @@ def test_a_submitted_job_is_at_the_vendor_and_can_be_attached_to(tmp_path: Path)
     assert bench.vendor.executed == {"a": 1}
 
 
+def test_a_job_that_ended_before_anybody_followed_it_tells_of_it_all(tmp_path: Path) -> None:
+    """Its events end with the response, and do not wait for something that has been already."""
+    bench = Bench(tmp_path / "home", FakeVendor(fate=lambda _: Fate(seconds=60.0)))
+
+    async def script(processor: NativeProcessor) -> list[str]:
+        job = await processor.asubmit(["a", "b"])
+        await asyncio.sleep(3600)
+        assert job.status().state == "completed"
+        async with asyncio.timeout(60):
+            return [event.type async for event in job.aevents()]
+
+    assert bench.run(script) == ["item", "item", "progress", "complete"]
+
+
 def test_a_join_may_be_given_up_and_taken_up(tmp_path: Path) -> None:
     """The job goes on behind it."""
     bench = Bench(tmp_path, FakeVendor(fate=lambda _: Fate(seconds=1000.0)))

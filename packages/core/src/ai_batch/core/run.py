@@ -154,6 +154,9 @@ class JobRun:
         queue: asyncio.Queue[Shard | None] = asyncio.Queue()
         self._queues.add(queue)
         task = self.task
+        if task.done():
+            # It has told its end already, to those who listened then.
+            queue.put_nowait(None)
         try:
             async for event in self._follow(queue):
                 yield event
