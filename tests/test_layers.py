@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # modules to the left of it in its row. What only the type checker imports is free.
 CORE_LAYERS = [
     ["errors", "messages", "requests", "results", "events", "provider"],
+    ["connections", "transfers", "vendor_errors", "wire_json", "wire_faults", "wire_parts"],
     ["state", "plan", "schedule", "tokens", "prices"],
     ["rows", "structured", "duplicates", "runtime", "checks", "intake"],
     ["policy", "options", "estimate", "owners"],
@@ -41,6 +42,7 @@ CORE_FREE: dict[str, set[str]] = {
 
 # What a provider may import from the core beside the public names of `ai_batch.core`.
 OPEN_TO_PROVIDERS = {
+    "connections",
     "errors",
     "messages",
     "options",
@@ -49,6 +51,11 @@ OPEN_TO_PROVIDERS = {
     "provider",
     "requests",
     "results",
+    "transfers",
+    "vendor_errors",
+    "wire_faults",
+    "wire_json",
+    "wire_parts",
 }
 
 # Each takes from a tenth of a second to nine seconds to import.

@@ -11,15 +11,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
-import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakKeyDictionary
 
 import msgspec
 
+from ai_batch.core.connections import Clients
 from ai_batch.core.messages import JSONObject
+from ai_batch.core.transfers import BlockReader, private_file
 from ai_batch.openai.client import ClientSettings, make_client
 from ai_batch.openai.errors import translated
 
@@ -28,21 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenAIApi"]
 
-BLOCK = 1 << 20
-
-
-def private_file(path: Path) -> io.FileIO:
-    """A new file that only its owner can read: answers are private."""
-    flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
-    return io.FileIO(os.open(path, flags, 0o600), "wb")
-
-
-class _BlockReader(io.FileIO):
-    """Reads in blocks of a megabyte at least: the SDK asks for 64 KB, at half the speed."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        return cast("bytes", super().read(size if size is None or size < 0 else max(size, BLOCK)))
-
 
 class OpenAIApi:
     """Files and batches. Bodies and answers are plain JSON objects."""
@@ -50,23 +35,13 @@ class OpenAIApi:
     def __init__(self, settings: ClientSettings) -> None:
         """Nothing is imported or connected before the first call."""
         self._settings = settings
-        # An async client belongs to the loop in which its connections were made.
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _HeldClient] = (
-            WeakKeyDictionary()
+        self._clients: Clients[AsyncOpenAI | OpenAI] = Clients(
+            lambda: make_client(settings), None if settings.client is not None else _close
         )
-
-    async def _client(self) -> AsyncOpenAI | OpenAI:
-        loop = asyncio.get_running_loop()
-        held = self._clients.get(loop)
-        if held is None:
-            held = self._clients[loop] = _HeldClient(make_client(self._settings))
-            if self._settings.client is None:
-                await held.close_with_loop()
-        return held.client
 
     async def _call(self, work: Callable[[Any], Any], *, creating: bool = False) -> Any:
         """Run one SDK call, of an async client or in a thread, with its errors translated."""
-        client = await self._client()
+        client = await self._clients.here()
         try:
             if _is_async(client):
                 return await cast("Awaitable[object]", work(client))
@@ -97,7 +72,7 @@ class OpenAIApi:
         def work(client: Any) -> object:
             return client.files.create(file=(filename, reader), purpose="batch")
 
-        with _BlockReader(path) as reader:
+        with BlockReader(path) as reader:
             return str((await self._call(work)).id)
 
     async def create_batch(self, body: JSONObject) -> JSONObject:
@@ -141,59 +116,14 @@ class OpenAIApi:
             await self._call(work)
 
     async def aclose(self) -> None:
-        """Close the clients that were made here; a client of the user's stays open.
-
-        Does not wait for other loops: the caller may be one of them, blocked by this very call.
-        """
-        clients, self._clients = dict(self._clients), WeakKeyDictionary()
-        here = asyncio.get_running_loop()
-        for loop, held in clients.items():
-            if loop is here:
-                await held.aclose()
-            elif loop.is_running():
-                asyncio.run_coroutine_threadsafe(held.aclose(), loop)
-            else:
-                held.leave()
+        """Close the clients that were made here; a client of the user's stays open."""
+        await self._clients.aclose()
 
 
-class _HeldClient:
-    """A client, and what closes it."""
-
-    def __init__(self, client: AsyncOpenAI | OpenAI) -> None:
-        self.client = client
-        self._closer: AsyncGenerator[None, None] | None = None
-
-    async def close_with_loop(self) -> None:
-        """Have the client closed at the latest when its loop ends.
-
-        Afterwards its connections can't be closed any more, and the SDK would try: a loop ends
-        its open async generators, so one of them closes the client.
-        """
-        self._closer = self._close_at_end()
-        await anext(self._closer)
-
-    async def _close_at_end(self) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            _LEFT.discard(self)
-            closing = self.client.close()
-            if inspect.isawaitable(closing):
-                await closing
-
-    async def aclose(self) -> None:
-        """Close the client, unless it is the user's or closed already."""
-        if self._closer is not None:
-            await self._closer.aclose()
-
-    def leave(self) -> None:
-        """Leave the client to the end of its loop, which does not run now."""
-        if self._closer is not None and not self.client.is_closed():
-            _LEFT.add(self)
-
-
-_LEFT: set[_HeldClient] = set()
-"""Clients that nobody else holds on to until their loops end."""
+async def _close(client: AsyncOpenAI | OpenAI) -> None:
+    closing = client.close()
+    if inspect.isawaitable(closing):
+        await closing
 
 
 def _is_async(client: object) -> bool:

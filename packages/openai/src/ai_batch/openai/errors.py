@@ -6,35 +6,27 @@ connection that was never made says no; anything else, for a create call, says p
 
 from __future__ import annotations
 
-import email.utils
-import time
 from collections.abc import Mapping
 from typing import Any, cast
 
 from ai_batch.core.errors import (
     AIBatchError,
-    AuthenticationFailed,
     OutcomeUnknown,
     ProviderError,
     ProviderUnavailable,
     QueueFull,
     QuotaExhausted,
-    RateLimited,
     RemoteNotFound,
-    RequestRefused,
     mask,
 )
+from ai_batch.core.vendor_errors import (
+    LONGEST_MESSAGE,
+    kind_of_status,
+    of_transport,
+    retry_after_of,
+)
 
-__all__ = ["is_input_missing", "is_queue_full", "retry_after_of", "translated"]
-
-LONGEST_MESSAGE = 1000
-
-BY_STATUS: dict[int, type[ProviderError]] = {
-    401: AuthenticationFailed,
-    403: AuthenticationFailed,
-    404: RemoteNotFound,
-    429: RateLimited,
-}
+__all__ = ["is_input_missing", "is_queue_full", "translated"]
 
 
 def translated(error: Exception, *, creating: bool, secret: str | None) -> AIBatchError:
@@ -66,9 +58,7 @@ def _of_transport(error: BaseException, text: str, *, creating: bool) -> Provide
     import httpx2
 
     never_sent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-    if creating and not isinstance(error, never_sent):
-        return OutcomeUnknown(f"the create call was cut: {text}")
-    return ProviderUnavailable(f"the server can't be reached: {text}")
+    return of_transport(text, creating=creating, sent=not isinstance(error, never_sent))
 
 
 def _of_status(error: Any, text: str, *, creating: bool) -> ProviderError:
@@ -92,9 +82,7 @@ def _kind_of(status: int, code: str | None, text: str, *, creating: bool) -> typ
         return QueueFull
     if creating and is_input_missing(code, text):
         return RemoteNotFound
-    if status in {408, 409} or status >= 500:
-        return OutcomeUnknown if creating else ProviderUnavailable
-    return BY_STATUS.get(status, RequestRefused)
+    return kind_of_status(status, creating=creating)
 
 
 def is_queue_full(code: str | None, message: str) -> bool:
@@ -106,32 +94,3 @@ def is_input_missing(code: str | None, message: str) -> bool:
     """Whether the server does not see the input file, or not yet (bespokelabsai/curator#116)."""
     del code
     return "cannot find file" in message.lower()
-
-
-def retry_after_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait; None where it says nothing that makes sense.
-
-    ``retry-after-ms`` wins over ``retry-after``, which is in seconds or a date.
-    """
-    milliseconds = _positive(headers.get("retry-after-ms", ""), 0.001)
-    if milliseconds is not None:
-        return milliseconds
-    value = headers.get("retry-after")
-    if value is None:
-        return None
-    seconds = _positive(value, 1.0)
-    if seconds is not None:
-        return seconds
-    try:
-        at = email.utils.parsedate_to_datetime(value).timestamp()
-    except (TypeError, ValueError):
-        return None
-    return max(at - time.time(), 0.0)
-
-
-def _positive(text: str, unit: float) -> float | None:
-    try:
-        value = float(text) * unit
-    except ValueError:
-        return None
-    return value if 0.0 <= value < 1e7 else None

@@ -16,11 +16,11 @@ from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Route, Scan
 from ai_batch.core.requests import ChatRequest, Request
 from ai_batch.core.results import Outcome
+from ai_batch.core.wire_faults import fault
 from ai_batch.openai.settings import TokenParameter
 from ai_batch.openai.wire_chat import CHAT, chat_body
 from ai_batch.openai.wire_check import check
 from ai_batch.openai.wire_embeddings import EMBEDDINGS, embedding_body
-from ai_batch.openai.wire_faults import fault
 from ai_batch.openai.wire_responses import RESPONSES, responses_body
 from ai_batch.openai.wire_rows import Format
 

@@ -20,19 +20,16 @@ from ai_batch.core.messages import (
 )
 from ai_batch.core.requests import ChatRequest
 from ai_batch.core.results import ChatResponse, FinishReason, ItemError
-from ai_batch.openai.wire_faults import invalid
-from ai_batch.openai.wire_json import merged
+from ai_batch.core.wire_faults import invalid
+from ai_batch.core.wire_json import merged
+from ai_batch.core.wire_parts import arguments_text, thought, tool_call, usage_of
 from ai_batch.openai.wire_parts import (
-    arguments_text,
     audio_format,
     document_data,
     document_name,
     image_url,
     misplaced,
     result_text,
-    thought,
-    tool_call,
-    usage_of,
 )
 from ai_batch.openai.wire_rows import Format, Row
 from ai_batch.openai.wire_schema import output_format, strict_parameters

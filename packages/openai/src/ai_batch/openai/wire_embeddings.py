@@ -9,9 +9,9 @@ import msgspec
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.requests import EmbeddingRequest
 from ai_batch.core.results import EmbeddingResponse, ItemError, pack_vector
-from ai_batch.openai.wire_faults import invalid
-from ai_batch.openai.wire_json import merged
-from ai_batch.openai.wire_parts import usage_of
+from ai_batch.core.wire_faults import invalid
+from ai_batch.core.wire_json import merged
+from ai_batch.core.wire_parts import usage_of
 from ai_batch.openai.wire_rows import Format, Row
 
 __all__ = ["EMBEDDINGS", "EmbeddingBody", "embedding_body"]

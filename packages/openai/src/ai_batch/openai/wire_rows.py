@@ -15,9 +15,10 @@ import msgspec
 
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Scan
-from ai_batch.core.results import ChatResponse, EmbeddingResponse, ItemError, Outcome, Usage
-from ai_batch.openai.wire_faults import excerpt, fault, invalid
-from ai_batch.openai.wire_json import decoded, tolerant, value_of
+from ai_batch.core.results import ChatResponse, EmbeddingResponse, ItemError, Outcome
+from ai_batch.core.wire_faults import excerpt, fault, invalid
+from ai_batch.core.wire_json import decoded, tolerant, value_of
+from ai_batch.core.wire_parts import usage_tokens
 
 __all__ = ["Format", "Reply", "Row", "read_row"]
 
@@ -185,7 +186,7 @@ class Format(Generic[BodyT]):
         wire_id, outcome = self.decode(row)
         if isinstance(outcome, ItemError):
             return Scan(wire_id, outcome)
-        return Scan(wire_id, None, *_numbers(outcome.usage))
+        return Scan(wire_id, None, *usage_tokens(outcome.usage))
 
     def decode(self, row: bytes) -> tuple[str, Outcome]:
         """The wire id and the answer. Raises ``ValueError``."""
@@ -212,13 +213,3 @@ class Format(Generic[BodyT]):
             return self.check(parts) or self.answer(parts, body)
         except ValueError as error:
             return invalid(f"the vendor's answer can't be read: {error}")
-
-
-def _numbers(usage: Usage) -> tuple[int, int, int, int, int]:
-    return (
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cached_input_tokens,
-        usage.cache_write_tokens,
-        usage.reasoning_tokens,
-    )

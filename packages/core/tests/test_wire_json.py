@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_batch.openai.wire_json import as_object, decoded, merged, tolerant
+from ai_batch.core.wire_json import as_object, decoded, merged, tolerant
 
 
 class Inner(msgspec.Struct):

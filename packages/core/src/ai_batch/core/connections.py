@@ -1,0 +1,98 @@
+"""A vendor SDK's clients: one per event loop, closed at the latest when their loop ends."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Generic, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+__all__ = ["Clients"]
+
+ClientT = TypeVar("ClientT")
+
+Close = Callable[[ClientT], Awaitable[None] | None]
+
+
+class Clients(Generic[ClientT]):
+    """Makes a client for each event loop, since its connections belong to the loop.
+
+    ``make`` is called when a loop first asks; ``close`` ends such a client. Without ``close`` the
+    client is the user's own, and stays open.
+    """
+
+    def __init__(self, make: Callable[[], ClientT], close: Close[ClientT] | None) -> None:
+        """Nothing is made or connected before ``here`` is called."""
+        self._make = make
+        self._close = close
+        self._held: WeakKeyDictionary[asyncio.AbstractEventLoop, _Held[ClientT]] = (
+            WeakKeyDictionary()
+        )
+
+    async def here(self) -> ClientT:
+        """The client of the running loop."""
+        loop = asyncio.get_running_loop()
+        held = self._held.get(loop)
+        if held is None:
+            held = self._held[loop] = _Held(self._make(), self._close)
+            await held.close_with_loop()
+        return held.client
+
+    async def aclose(self) -> None:
+        """Close the clients that were made here.
+
+        Does not wait for other loops: the caller may be one of them, blocked by this very call.
+        """
+        held, self._held = dict(self._held), WeakKeyDictionary()
+        here = asyncio.get_running_loop()
+        for loop, client in held.items():
+            if loop is here:
+                await client.aclose()
+            elif loop.is_running():
+                asyncio.run_coroutine_threadsafe(client.aclose(), loop)
+            else:
+                client.leave()
+
+
+class _Held(Generic[ClientT]):
+    """A client, and what closes it."""
+
+    def __init__(self, client: ClientT, close: Close[ClientT] | None) -> None:
+        self.client = client
+        self._close = close
+        self._closer: AsyncGenerator[None, None] | None = None
+
+    async def close_with_loop(self) -> None:
+        """Have the client closed at the latest when its loop ends.
+
+        Afterwards its connections can't be closed any more, and the SDK would try: a loop ends
+        its open async generators, so one of them closes the client.
+        """
+        if self._close is not None:
+            self._closer = self._close_at_end(self._close)
+            await anext(self._closer)
+
+    async def _close_at_end(self, close: Close[ClientT]) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            _LEFT.discard(self)
+            closing = close(self.client)
+            if inspect.isawaitable(closing):
+                await closing
+
+    async def aclose(self) -> None:
+        """Close the client, unless it is the user's or closed already."""
+        closer, self._closer = self._closer, None
+        if closer is not None:
+            await closer.aclose()
+
+    def leave(self) -> None:
+        """Leave the client to the end of its loop, which does not run now."""
+        if self._closer is not None:
+            _LEFT.add(cast("_Held[Any]", self))
+
+
+_LEFT: set[_Held[Any]] = set()
+"""Clients that nobody else holds on to until their loops end."""

@@ -1,0 +1,79 @@
+"""What vendors' chat formats have in common: pictures, tool arguments, thoughts, usage."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ai_batch.core.messages import JSONObject, Thinking, ToolCall
+from ai_batch.core.results import Usage
+from ai_batch.core.wire_json import as_object
+
+__all__ = ["arguments_text", "image_type", "thought", "tool_call", "usage_of", "usage_tokens"]
+
+_NONE = (0, 0, 0)
+
+
+def image_type(data: bytes) -> str:
+    """The media type of a picture, by its first bytes; PNG where they say nothing."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data.startswith(b"GIF8"):
+        return "image/gif"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return "image/png"
+
+
+def arguments_text(call: ToolCall) -> str:
+    """The arguments as JSON text, word for word where the model wrote them."""
+    if call.raw_arguments is not None:
+        return call.raw_arguments
+    return msgspec.json.encode(call.arguments).decode()
+
+
+def tool_call(
+    place: int, id: str | None, name: str | None, arguments: str | JSONObject | None
+) -> ToolCall:
+    """A call as the model wrote it; a missing id becomes ``call_<place>``.
+
+    ``arguments`` is JSON text, or an object with vendors that parse it themselves.
+    """
+    id = id or f"call_{place}"
+    name = name or ""
+    if not isinstance(arguments, str):
+        return ToolCall(id=id, name=name, arguments=arguments or {})
+    if not arguments.strip():
+        return ToolCall(id=id, name=name)
+    parsed = as_object(arguments)
+    if parsed is None:
+        return ToolCall(id=id, name=name, raw_arguments=arguments)
+    return ToolCall(id=id, name=name, arguments=parsed)
+
+
+def thought(text: str, signature: str | None = None) -> tuple[Thinking, ...]:
+    """One thought, or none where there is neither text nor signature."""
+    return (Thinking(text=text, signature=signature),) if text or signature else ()
+
+
+def usage_of(tokens: tuple[int, int, int, int, int]) -> Usage:
+    """The tokens, in the order of ``Usage``'s fields."""
+    if tokens[2:] == _NONE:
+        return Usage(input_tokens=tokens[0], output_tokens=tokens[1])
+    return Usage(
+        input_tokens=tokens[0],
+        output_tokens=tokens[1],
+        cached_input_tokens=tokens[2],
+        cache_write_tokens=tokens[3],
+        reasoning_tokens=tokens[4],
+    )
+
+
+def usage_tokens(usage: Usage) -> tuple[int, int, int, int, int]:
+    """The other way round."""
+    return (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+    )
