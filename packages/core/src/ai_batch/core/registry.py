@@ -15,8 +15,14 @@ __all__ = ["load_provider", "providers"]
 
 GROUP = "ai_batch.providers"
 
-KNOWN = frozenset({"openai", "anthropic", "gemini", "concurrent"})
-"""Providers of this family, each in a distribution ``ai-batch-<name>``."""
+KNOWN = {
+    "anthropic": "ai-batch-anthropic",
+    "concurrent": "ai-batch-concurrent",
+    "gemini": "ai-batch-gemini",
+    "openai": "ai-batch-openai",
+    "vertex": "'ai-batch-gemini[vertex]'",
+}
+"""Providers of this family, and what ``pip`` installs them."""
 
 
 def _entries() -> EntryPoints:
@@ -44,6 +50,6 @@ def load_provider(name: str) -> type[Processor]:
     if name in KNOWN:
         raise ProviderNotInstalled(
             f"the provider {name!r} is not installed (installed: {installed}): "
-            f"pip install ai-batch-{name}"
+            f"pip install {KNOWN[name]}"
         )
     raise UsageError(f"there is no provider {name!r}; installed: {installed}")
