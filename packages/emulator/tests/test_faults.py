@@ -255,6 +255,8 @@ def test_a_row_may_be_valid_json_and_yet_wrong(lab: Lab) -> None:
     """No status, no body, no id, endless numbers and nesting, foreign line ends."""
     row = json.loads(damaged(lab, "status_zero", row_index=2)[2])
     assert (row["response"]["status_code"], row["response"]["body"]) == (0, None)
+    row = json.loads(damaged(lab, "unknown_kind", row_index=2)[2])
+    assert (row["response"], row["error"]["code"]) == (None, "unheard_of")
     row = json.loads(damaged(lab, "empty_body", row_index=2)[2])
     assert (row["response"]["status_code"], row["response"]["body"]) == (200, {})
     assert "custom_id" not in json.loads(damaged(lab, "missing_id", row_index=2)[2])
@@ -287,7 +289,7 @@ def test_faults_strike_as_declared() -> None:
 
     def struck(fault: Fault, route: str = "batches.get", calls: int = 6) -> list[int]:
         plan = FaultPlan([fault])
-        return [number for number in range(1, calls + 1) if plan.strike(route)]
+        return [number for number in range(1, calls + 1) if plan.strike("openai", route)]
 
     assert struck(Fault(nth=2)) == [2]
     assert struck(Fault(every=2)) == [2, 4, 6]
@@ -295,6 +297,8 @@ def test_faults_strike_as_declared() -> None:
     assert struck(Fault(times=3)) == [1, 2, 3]
     assert struck(Fault(route="batches.*")) == [1, 2, 3, 4, 5, 6]
     assert struck(Fault(route="files.*")) == []
+    assert struck(Fault(vendor="openai", nth=1)) == [1]
+    assert struck(Fault(vendor="anthropic")) == []
     chance = struck(Fault(probability=0.5), calls=200)
     assert 60 < len(chance) < 140
     assert chance == struck(Fault(probability=0.5), calls=200)

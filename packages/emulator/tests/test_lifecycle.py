@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_batch.emulator.openai.damage import damaged_index
+from ai_batch.emulator.damage import damaged_index
+from ai_batch.emulator.durations import Durations
 from ai_batch.emulator.openai.lifecycle import (
     TERMINAL,
     moments,
@@ -17,9 +18,10 @@ from ai_batch.emulator.openai.lifecycle import (
     status_at,
     work_due_at,
 )
-from ai_batch.emulator.openai.records import BatchRecord, Durations, Executed, TokenUsage
+from ai_batch.emulator.openai.records import BatchRecord, Executed
 from ai_batch.emulator.schema_instance import minimal_instance
 from ai_batch.emulator.transfer import requested_range
+from ai_batch.emulator.usage import TokenUsage
 
 ORDER = ["validating", "in_progress", "finalizing", "cancelling"]
 SECONDS = st.sampled_from([0.0, 1.0, 600.0, 86_399.0, 86_400.0, 200_000.0])

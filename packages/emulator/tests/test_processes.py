@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ import pytest
 
 from ai_batch.emulator import Emulator, Fault, Limits, RemoteEmulator, Timing, item_key
 from ai_batch.emulator.json_types import JsonObject
+from ai_batch.emulator.options import OptionArguments, Options
 
 if TYPE_CHECKING:
     from packages.emulator.tests.conftest import Lab
@@ -103,6 +105,11 @@ def test_one_home_has_one_emulator(tmp_path: Path) -> None:
     """A second emulator on the same home fails at once, instead of mixing up both."""
     with Emulator(home=tmp_path), pytest.raises(sqlite3.OperationalError, match="locked"):
         Emulator(home=tmp_path).start()
+
+
+def test_every_option_can_be_given_to_an_emulator() -> None:
+    """The keyword arguments are exactly the options that the emulator's parts read."""
+    assert set(OptionArguments.__annotations__) == {each.name for each in fields(Options)}
 
 
 def test_a_failed_start_leaves_nothing_behind(tmp_path: Path) -> None:

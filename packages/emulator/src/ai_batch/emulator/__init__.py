@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ai_batch.emulator.faults import Fault
 from ai_batch.emulator.items import item_key
-from ai_batch.emulator.options import Limits, Timing
+from ai_batch.emulator.options import AnthropicLimits, Limits, Timing
 from ai_batch.emulator.stats import Stats
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ai_batch.emulator.remote import RemoteEmulator, SpawnedEmulator
 
 __all__ = [
+    "AnthropicLimits",
     "Emulator",
     "Fault",
     "Limits",

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import cast
 
@@ -13,11 +14,19 @@ from ai_batch.emulator.emulator import Emulator
 from ai_batch.emulator.options import (
     DEFAULT_WEBHOOK_SECRET,
     AnswerFunction,
+    AnthropicLimits,
     Limits,
+    OptionArguments,
     Options,
     Seconds,
     Timing,
 )
+
+_LIMITS: dict[str, tuple[str, type[Limits | AnthropicLimits]]] = {
+    "limits": ("", Limits),
+    "anthropic_limits": ("anthropic-", AnthropicLimits),
+}
+"""The prefix of its arguments, and the class, of each option that holds limits."""
 
 _STATES = ("validating", "in_progress", "finalizing", "cancelling")
 
@@ -57,44 +66,60 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_limits(found: argparse.ArgumentParser) -> None:
-    default = Limits()
-    found.add_argument(
-        "--enqueued-tokens",
-        type=_tokens,
-        metavar="N",
-        help='tokens of one model that may wait: a number, or JSON like {"gpt-5": 1000}',
-    )
-    found.add_argument("--max-requests", type=int, default=default.max_requests)
-    found.add_argument("--max-file-bytes", type=int, default=default.max_file_bytes)
-    found.add_argument("--max-embedding-inputs", type=int, default=default.max_embedding_inputs)
-    found.add_argument("--creates-per-hour", type=int, default=default.creates_per_hour)
-    found.add_argument("--requests-per-minute", type=int, help="of the live endpoints")
+    for prefix, limits in _LIMITS.values():
+        for each in fields(limits):
+            spoken = each.name.replace("_", " ")
+            found.add_argument(
+                f"--{prefix}{each.name.replace('_', '-')}",
+                type=_tokens if each.name == "enqueued_tokens" else int,
+                default=each.default,
+                metavar="N",
+                help=f"{spoken} (default: {each.default or 'no limit'})",
+            )
 
 
 def emulator_from(arguments: Sequence[str] | None) -> Emulator:
     """Return the emulator that a command line describes."""
     given = parser().parse_args(arguments)
-    return Emulator(
-        home=given.home,
-        host=given.host,
-        port=given.port,
-        answer=_answer(given.answer),
-        timing=Timing(**{state: getattr(given, state) for state in _STATES}),
-        limits=Limits(
-            enqueued_tokens=given.enqueued_tokens,
-            max_requests=given.max_requests,
-            max_file_bytes=given.max_file_bytes,
-            max_embedding_inputs=given.max_embedding_inputs,
-            creates_per_hour=given.creates_per_hour,
-            requests_per_minute=given.requests_per_minute,
-        ),
-        seed=given.seed,
-        api_keys=given.api_key,
-        webhooks=given.webhooks,
-        webhook_secret=given.webhook_secret,
-        track_items=not given.no_track_items,
-        embedding_dimensions=given.embedding_dimensions,
-    )
+    return Emulator(home=given.home, host=given.host, port=given.port, **_options_of(given))
+
+
+def _options_of(given: argparse.Namespace) -> OptionArguments:
+    return {
+        "answer": _answer(given.answer),
+        "timing": Timing(**{state: getattr(given, state) for state in _STATES}),
+        "seed": given.seed,
+        "api_keys": given.api_key,
+        "webhooks": given.webhooks,
+        "webhook_secret": given.webhook_secret,
+        "track_items": not given.no_track_items,
+        "embedding_dimensions": given.embedding_dimensions,
+        **_limits_of(given),
+    }
+
+
+def _limits_of(given: argparse.Namespace) -> OptionArguments:
+    values = vars(given)
+    found = {
+        option: limits(
+            **{
+                each.name: values[f"{prefix.replace('-', '_')}{each.name}"]
+                for each in fields(limits)
+            }
+        )
+        for option, (prefix, limits) in _LIMITS.items()
+    }
+    return cast("OptionArguments", found)
+
+
+def _limit_values(options: Options) -> dict[str, object]:
+    return {
+        f"{prefix}{each.name.replace('_', '-')}": _limit_text(
+            getattr(getattr(options, option), each.name)
+        )
+        for option, (prefix, limits) in _LIMITS.items()
+        for each in fields(limits)
+    }
 
 
 def arguments_of(options: Options) -> list[str]:
@@ -102,20 +127,15 @@ def arguments_of(options: Options) -> list[str]:
     if not isinstance(options.answer, str):
         msg = "a spawned emulator takes a function as 'module:name', not the function itself"
         raise TypeError(msg)
-    timing, limits = options.timing, options.limits
+    timing = options.timing
     values: dict[str, object] = {
         "answer": options.answer,
         **{state.replace("_", "-"): _range(getattr(timing, state)) for state in _STATES},
         "seed": options.seed,
         "webhooks": options.webhooks,
         "webhook-secret": options.webhook_secret,
-        "enqueued-tokens": _tokens_text(limits.enqueued_tokens),
-        "max-requests": limits.max_requests,
-        "max-file-bytes": limits.max_file_bytes,
-        "max-embedding-inputs": limits.max_embedding_inputs,
-        "creates-per-hour": limits.creates_per_hour,
-        "requests-per-minute": limits.requests_per_minute,
         "embedding-dimensions": options.embedding_dimensions,
+        **_limit_values(options),
     }
     arguments = [f"--{name}={value}" for name, value in values.items() if value is not None]
     arguments += [f"--api-key={key}" for key in sorted(options.api_keys or ())]
@@ -135,10 +155,10 @@ def _tokens(text: str) -> int | dict[str, int]:
     return cast("int | dict[str, int]", json.loads(text))
 
 
-def _tokens_text(tokens: int | Mapping[str, int] | None) -> str | None:
-    if tokens is None:
-        return None
-    return json.dumps(dict(tokens) if isinstance(tokens, Mapping) else tokens)
+def _limit_text(limit: int | Mapping[str, int] | None) -> str | None:
+    return (
+        None if limit is None else json.dumps(dict(limit) if isinstance(limit, Mapping) else limit)
+    )
 
 
 def _answer(text: str) -> str | AnswerFunction:

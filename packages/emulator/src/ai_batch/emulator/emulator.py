@@ -5,33 +5,24 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from starlette.applications import Starlette
 
+from ai_batch.emulator.answers import check_answer
 from ai_batch.emulator.control import control_routes
 from ai_batch.emulator.faults import Fault, FaultPlan
-from ai_batch.emulator.openai.answering import answerer_of
-from ai_batch.emulator.openai.vendor import OpenAIVendor
-from ai_batch.emulator.options import (
-    DEFAULT_WEBHOOK_SECRET,
-    AnswerFunction,
-    Limits,
-    ModelPredicate,
-    Options,
-    Timing,
-    known_unless_no_such,
-)
+from ai_batch.emulator.options import OptionArguments, Options
 from ai_batch.emulator.server import ServerThread, listen
 from ai_batch.emulator.stats import Stats
-from ai_batch.emulator.surface import Surface
+from ai_batch.emulator.surface import StartableEmulator
+from ai_batch.emulator.vendors import VENDORS
 from ai_batch.emulator.world import World
 
 if TYPE_CHECKING:
     import socket
-    from types import TracebackType
     from typing import Self
 
     from ai_batch.emulator.remote import SpawnedEmulator
@@ -40,19 +31,22 @@ _REQUESTS = "requests:"
 _LOST = "lost:"
 
 
-class Emulator(Surface):
+class Emulator(StartableEmulator):
     """A local server that speaks the vendors' batch APIs, run in a thread of this process.
+
+    The keyword arguments from `answer` on are those of `OptionArguments`.
 
     Args:
         home: Folder for everything that is to outlive the emulator; a temporary one if None.
         host: Address to listen on.
         port: Port to listen on; a free one if 0, the same again after each restart.
+        faults: What goes wrong from the start; see also `inject`.
         answer: `"echo"` repeats the last user text; `"canned"` is one constant answer; a function
             `(endpoint, body) -> body | (status, body) | None` answers itself (None: echo); a URL
             is an OpenAI-compatible server that each request is forwarded to.
         timing: How long a batch stays in each state.
-        limits: The vendor's limits.
-        faults: What goes wrong from the start; see also `inject`.
+        limits: OpenAI's limits.
+        anthropic_limits: Anthropic's limits.
         seed: Decides ids, drawn durations, the order of rows and chance.
         api_keys: The keys that are accepted; any if None.
         webhooks: URL that gets the events of ended batches.
@@ -68,35 +62,15 @@ class Emulator(Surface):
         home: Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
-        answer: str | AnswerFunction = "echo",
-        timing: Timing = Timing(),  # noqa: B008 - frozen
-        limits: Limits = Limits(),  # noqa: B008 - frozen
         faults: Iterable[Fault] = (),
-        seed: int = 0,
-        api_keys: Sequence[str] | None = None,
-        webhooks: str | None = None,
-        webhook_secret: str = DEFAULT_WEBHOOK_SECRET,
-        track_items: bool = True,
-        known_model: ModelPredicate = known_unless_no_such,
-        embedding_dimensions: int | None = None,
+        **options: Unpack[OptionArguments],
     ) -> None:
-        self._options = Options(
-            answer=answer,
-            timing=timing,
-            limits=limits,
-            seed=seed,
-            api_keys=None if api_keys is None else frozenset(api_keys),
-            webhooks=webhooks,
-            webhook_secret=webhook_secret,
-            track_items=track_items,
-            known_model=known_model,
-            embedding_dimensions=embedding_dimensions,
-        )
-        answerer_of(self._options)  # A typing mistake is told here, before anything is open.
+        self._options = Options(**options)
+        check_answer(self._options.answer)
         self._home = home
         self._host = host
         self._port = port
-        self._faults = FaultPlan(tuple(faults), seed)
+        self._faults = FaultPlan(tuple(faults), self._options.seed)
         self._running: _Running | None = None
 
     @classmethod
@@ -106,35 +80,19 @@ class Emulator(Surface):
         home: Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
-        answer: str = "echo",
-        timing: Timing = Timing(),  # noqa: B008 - frozen
-        limits: Limits = Limits(),  # noqa: B008 - frozen
         faults: Iterable[Fault] = (),
-        seed: int = 0,
-        api_keys: Sequence[str] | None = None,
-        webhooks: str | None = None,
-        webhook_secret: str = DEFAULT_WEBHOOK_SECRET,
-        track_items: bool = True,
-        embedding_dimensions: int | None = None,
+        **options: Unpack[OptionArguments],
     ) -> SpawnedEmulator:
         """Return an emulator for a process of its own, which can be killed and started again.
 
-        The options are those of `Emulator`; a function as `answer` is given as `"module:name"`.
+        The options are those of `Emulator`, without `known_model`; a function as `answer` is given
+        as `"module:name"`.
         """
         from ai_batch.emulator.remote import SpawnedEmulator
 
-        options = Options(
-            answer=answer,
-            timing=timing,
-            limits=limits,
-            seed=seed,
-            api_keys=None if api_keys is None else frozenset(api_keys),
-            webhooks=webhooks,
-            webhook_secret=webhook_secret,
-            track_items=track_items,
-            embedding_dimensions=embedding_dimensions,
+        return SpawnedEmulator(
+            Options(**options), home=home, host=host, port=port, faults=tuple(faults)
         )
-        return SpawnedEmulator(options, home=home, host=host, port=port, faults=tuple(faults))
 
     def start(self) -> Self:
         """Start to answer; what an earlier emulator left in `home` is there again."""
@@ -156,17 +114,6 @@ class Emulator(Surface):
         if self._running is not None:
             running, self._running = self._running, None
             running.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def wait(self) -> None:
         """Block until the server has ended."""
@@ -220,8 +167,9 @@ class _Running:
         self._temporary = home is None
         self._home = Path(tempfile.mkdtemp(prefix="ai-batch-emulator-")) if home is None else home
         self.world = World(self._home, options, faults)
-        self._openai = OpenAIVendor(self.world)
-        self._app = Starlette(routes=[*control_routes(emulator), *self._openai.routes()])
+        self._vendors = [make(self.world) for make in VENDORS]
+        routes = [route for vendor in self._vendors for route in vendor.routes()]
+        self._app = Starlette(routes=[*control_routes(emulator), *routes])
         self.server: ServerThread
 
     def serve(self, listening: socket.socket) -> None:
@@ -246,19 +194,23 @@ class _Running:
         with world.lock:
             world.store.clear()
             world.clock.reload()
-            self._openai.reload()
+            for vendor in self._vendors:
+                vendor.reload()
 
     def stats(self) -> Stats:
         counters = Counter(self.world.store.counters())
         executions, billings = self.world.items.counts()
         requests = _named(counters, _REQUESTS)
+        statuses = Counter[str]()
+        for vendor in self._vendors:
+            statuses.update(vendor.batches_by_status())
         return Stats(
             files_uploaded=counters["files_uploaded"],
             files_deleted=counters["files_deleted"],
-            files_live=self._openai.files_live(),
+            files_live=sum(vendor.files_live() for vendor in self._vendors),
             creates_attempted=requests.get("batches.create", 0),
             batches_created=counters["batches_created"],
-            batches_by_status=self._openai.batches_by_status(),
+            batches_by_status=dict(statuses),
             items_executed=counters["items_executed"],
             items_billed=counters["items_billed"],
             live_calls=counters["live_calls"],

@@ -11,12 +11,14 @@ from typing import Literal, TypeAlias, cast
 from ai_batch.emulator.identity import generator
 from ai_batch.emulator.json_types import JsonObject, JsonValue
 
+VendorName: TypeAlias = Literal["openai", "anthropic", "gemini", "vertex", "gcs"]
 RowDamage: TypeAlias = Literal[
     "garbage",
     "missing",
     "duplicate",
     "foreign",
     "status_zero",
+    "unknown_kind",
     "empty_body",
     "invalid_utf8",
     "lone_surrogate",
@@ -37,7 +39,8 @@ Quirk: TypeAlias = Literal[
 class Fault:
     """Something that goes wrong.
 
-    `route` names the calls it strikes and may be a glob: `batches.create`, `files.*`, `*`.
+    `route` names the calls it strikes and may be a glob: `batches.create`, `files.*`, `*`;
+    `vendor` leaves out those of other vendors (`openai`, `anthropic`, `gemini`, `vertex`, `gcs`).
     Of these it strikes the `nth` (once), `every` n-th, each with a `probability`, or all;
     at most `times`. What happens is any combination of the other fields:
 
@@ -57,6 +60,7 @@ class Fault:
     """
 
     route: str = "*"
+    vendor: VendorName | None = None
     nth: int | None = None
     every: int | None = None
     probability: float | None = None
@@ -109,7 +113,9 @@ class _Armed:
         self._struck = 0
         self._random = generator(seed, f"fault:{number}")
 
-    def strikes(self, route: str) -> bool:
+    def strikes(self, vendor: VendorName, route: str) -> bool:
+        if self.fault.vendor not in {None, vendor}:
+            return False
         if not fnmatchcase(route, self.fault.route):
             return False
         if self.fault.times is not None and self._struck >= self.fault.times:
@@ -153,7 +159,7 @@ class FaultPlan:
         with self._lock:
             self._armed.clear()
 
-    def strike(self, route: str) -> tuple[Fault, ...]:
+    def strike(self, vendor: VendorName, route: str) -> tuple[Fault, ...]:
         """Count a call of this route, and return the faults that strike it."""
         with self._lock:
-            return tuple(armed.fault for armed in self._armed if armed.strikes(route))
+            return tuple(armed.fault for armed in self._armed if armed.strikes(vendor, route))

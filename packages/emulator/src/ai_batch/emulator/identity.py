@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import random
 import string
+from collections.abc import Collection
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
@@ -27,3 +29,8 @@ def base62_id(seed: int, kind: str, serial: int, length: int = 22) -> str:
 def generator(seed: int, purpose: str) -> random.Random:
     """Return a random generator of its own for each purpose."""
     return random.Random(f"{seed}:{purpose}")
+
+
+def is_one_of(key: str, known: Collection[str]) -> bool:
+    """Tell whether a key is among those that are accepted."""
+    return any(hmac.compare_digest(key.encode(), each.encode()) for each in known)

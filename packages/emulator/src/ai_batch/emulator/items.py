@@ -65,9 +65,13 @@ class ItemLog:
         path = self.path(name)
         return list(_unpacked(path.read_bytes())) if path.exists() else []
 
-    def keys_of(self, name: str, *, billed: bool) -> list[str]:
-        """Return the keys of a batch's good (or bad) rows, in the order of the result file."""
-        return [_key(number) for number in self.read(name) if bool(number & _BILLED) is billed]
+    def keys_of(self, name: str, *, billed: bool | None = None) -> list[str]:
+        """Return the keys of a batch's good (or bad, or all) rows, in the order of their file."""
+        return [
+            _key(number)
+            for number in self.read(name)
+            if billed is None or bool(number & _BILLED) is billed
+        ]
 
     def counts(self) -> tuple[Counter[str], Counter[str]]:
         """Return how often each item was executed, and how often it was billed."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict
 
 from ai_batch.emulator.json_types import JsonObject
 
@@ -30,7 +30,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The vendor's limits; the defaults are those that the vendor publishes.
+    """OpenAI's limits; the defaults are those that the vendor publishes.
 
     `enqueued_tokens` holds for each model on its own: one number for all, or a mapping by model.
     `requests_per_minute` holds for the live endpoints. `None` means no limit.
@@ -50,6 +50,21 @@ class Limits:
         return self.enqueued_tokens
 
 
+@dataclass(frozen=True, slots=True)
+class AnthropicLimits:
+    """Anthropic's limits; the defaults are those that the vendor publishes.
+
+    `queued_requests` are those of all batches that have not ended; `requests_per_minute` holds for
+    the live endpoints. `None` means no limit.
+    """
+
+    max_requests: int = 100_000
+    max_body_bytes: int = 256_000_000
+    max_live_body_bytes: int = 32_000_000
+    queued_requests: int | None = None
+    requests_per_minute: int | None = None
+
+
 def known_unless_no_such(model: str) -> bool:
     """Tell whether the vendor has this model: all but those named `no-such...`."""
     return not model.startswith("no-such")
@@ -62,10 +77,27 @@ class Options:
     answer: str | AnswerFunction = "echo"
     timing: Timing = field(default_factory=Timing)
     limits: Limits = field(default_factory=Limits)
+    anthropic_limits: AnthropicLimits = field(default_factory=AnthropicLimits)
     seed: int = 0
-    api_keys: frozenset[str] | None = None
+    api_keys: Collection[str] | None = None
     webhooks: str | None = None
     webhook_secret: str = field(default=DEFAULT_WEBHOOK_SECRET, repr=False)
     track_items: bool = True
     known_model: ModelPredicate = known_unless_no_such
     embedding_dimensions: int | None = None
+
+
+class OptionArguments(TypedDict, total=False):
+    """The options as keyword arguments; `Emulator` describes them."""
+
+    answer: str | AnswerFunction
+    timing: Timing
+    limits: Limits
+    anthropic_limits: AnthropicLimits
+    seed: int
+    api_keys: Collection[str] | None
+    webhooks: str | None
+    webhook_secret: str
+    track_items: bool
+    known_model: ModelPredicate
+    embedding_dimensions: int | None

@@ -21,10 +21,9 @@ from ai_batch.emulator.json_types import JsonObject, as_object, decode, encode
 from ai_batch.emulator.options import Options
 from ai_batch.emulator.plain_http import plain_opener
 from ai_batch.emulator.stats import Stats
-from ai_batch.emulator.surface import Surface
+from ai_batch.emulator.surface import StartableEmulator, Surface
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
 _TIMEOUT = 600.0
@@ -79,7 +78,7 @@ class RemoteEmulator(Surface):
             raise ValueError(str(found)) from None
 
 
-class SpawnedEmulator(RemoteEmulator):
+class SpawnedEmulator(RemoteEmulator, StartableEmulator):
     """An emulator in a process of its own, made by `Emulator.spawn`.
 
     Its faults live in the process's memory: after `kill` and `restart` there are none.
@@ -164,14 +163,3 @@ class SpawnedEmulator(RemoteEmulator):
                 process.wait(_STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
                 process.kill()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()

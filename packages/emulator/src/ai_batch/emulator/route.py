@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from ai_batch.emulator.agenda import Stopwatch
 from ai_batch.emulator.connection import connection_of, until_gone
-from ai_batch.emulator.faults import Fault, RowDamage
+from ai_batch.emulator.faults import Fault, RowDamage, VendorName
 from ai_batch.emulator.json_types import encode
 from ai_batch.emulator.transfer import FileResponse, is_damaging, send_damaged
 
@@ -25,12 +27,12 @@ _T = TypeVar("_T")
 UPLOADS = frozenset({"files.upload", "uploads.part"})
 
 
-class Refused(Exception):
+class Refused(Exception, ABC):
     """A call that ends with the vendor's error."""
 
+    @abstractmethod
     def response(self) -> Response:
         """Return the vendor's answer."""
-        raise NotImplementedError
 
 
 class CutConnection(Exception):
@@ -69,7 +71,13 @@ Handler: TypeAlias = Callable[[Call], Awaitable[Response]]
 
 
 class Vendor(Protocol):
-    """What differs between vendors around every call."""
+    """An emulated vendor: its routes, and what differs between vendors around every call."""
+
+    name: VendorName
+
+    def routes(self) -> list[BaseRoute]:
+        """Return all routes, each with the vendor's prefix."""
+        ...
 
     def authorise(self, request: Request) -> None:
         """Raise `Refused` for a caller who is unknown."""
@@ -81,6 +89,18 @@ class Vendor(Protocol):
 
     def headers(self, route: str, seconds: float) -> Mapping[str, str]:
         """Return the headers that come with each answer."""
+        ...
+
+    def files_live(self) -> int:
+        """Return how many files exist."""
+        ...
+
+    def batches_by_status(self) -> Mapping[str, int]:
+        """Return how many batches are in each state."""
+        ...
+
+    def reload(self) -> None:
+        """Read everything from the store again, after it was cleared."""
         ...
 
 
@@ -97,7 +117,7 @@ class NamedRoute:
         """Answer a call, or let it fail as the faults say."""
         request = Request(scope, receive)
         self.world.store.add(f"requests:{self.name}")
-        call = Call(request, self.world.faults.strike(self.name))
+        call = Call(request, self.world.faults.strike(self.vendor.name, self.name))
         stopwatch = Stopwatch()
         try:
             response = await self._answer(call)
@@ -153,6 +173,22 @@ class NamedRoute:
             await response(scope, receive, send)
         else:
             await send_damaged(call.request, response, damaging)
+
+
+NamedHandler: TypeAlias = tuple[str | None, str, str, Handler]
+"""Method (any if None), path, name and handler of a route."""
+
+
+def named_routes(world: World, vendor: Vendor, handlers: Iterable[NamedHandler]) -> list[BaseRoute]:
+    """Return the routes of a vendor; the first that matches takes the call."""
+    return [
+        Route(
+            path,
+            NamedRoute(world, vendor, name, handler),
+            methods=None if method is None else [method],
+        )
+        for method, path, name, handler in handlers
+    ]
 
 
 async def _sleep(delays: Iterable[float]) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from ai_batch.emulator.faults import Fault
 from ai_batch.emulator.stats import Stats
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
 
 
 class Surface(ABC):
@@ -42,6 +47,26 @@ class Surface(ABC):
         """The base URL for OpenAI clients; it ends in `/v1`."""
         return f"{self.url}/v1"
 
+    @property
+    def anthropic_url(self) -> str:
+        """The base URL for Anthropic clients, which add `/v1` themselves."""
+        return f"{self.url}/anthropic"
+
+    @property
+    def gemini_url(self) -> str:
+        """The base URL for clients of the Gemini Developer API."""
+        return f"{self.url}/gemini"
+
+    @property
+    def vertex_url(self) -> str:
+        """The base URL for clients of Vertex AI."""
+        return f"{self.url}/vertex"
+
+    @property
+    def gcs_url(self) -> str:
+        """The API endpoint for clients of Google Cloud Storage."""
+        return self.url
+
     def advance(
         self,
         by: timedelta | None = None,
@@ -53,3 +78,26 @@ class Surface(ABC):
         """Move the clock forward, and return when all work has been done that is due by then."""
         extra = timedelta(hours=hours, minutes=minutes, seconds=seconds)
         self._advance(((by or timedelta()) + extra).total_seconds())
+
+
+class StartableEmulator(Surface):
+    """An emulator that is started and stopped here, most simply as a context manager."""
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start to answer; what an earlier emulator left in its home is there again."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Cut all connections and stop; without a home, everything is forgotten."""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -9,9 +9,12 @@ from ai_batch.emulator.agenda import Agenda
 from ai_batch.emulator.clock import Clock
 from ai_batch.emulator.faults import FaultPlan
 from ai_batch.emulator.identity import base62_id, hex_id
-from ai_batch.emulator.items import ItemLog
+from ai_batch.emulator.items import ItemLog, item_number, marked
+from ai_batch.emulator.json_types import JsonObject
 from ai_batch.emulator.options import Options
 from ai_batch.emulator.store import Store
+
+_LIVE_ITEMS = "live"
 
 
 class World:
@@ -33,6 +36,14 @@ class World:
     def new_base62(self, kind: str) -> str:
         """Return a new id of 22 letters and digits."""
         return base62_id(self.options.seed, kind, self.store.serial())
+
+    def count_live(self, endpoint: str, body: JsonObject, *, ok: bool) -> None:
+        """Count a request that was answered at once, outside of any batch."""
+        self.store.add("live_calls")
+        self.store.add("items_executed")
+        self.store.add("items_billed", int(ok))
+        if self.options.track_items:
+            self.items.append(_LIVE_ITEMS, [marked(item_number(endpoint, body), billed=ok)])
 
     def advance(self, seconds: float) -> None:
         """Move the clock, and do what has become due.

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from msgspec.structs import replace
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ai_batch.emulator.agenda import Stopwatch
-from ai_batch.emulator.identity import generator
+from ai_batch.emulator.durations import drawn_durations
 from ai_batch.emulator.json_types import JsonObject, as_object
 from ai_batch.emulator.openai.errors import VendorError, invalid_value
 from ai_batch.emulator.openai.files_api import page
+from ai_batch.emulator.openai.json_body import json_request
 from ai_batch.emulator.openai.ledger import BatchLedger
 from ai_batch.emulator.openai.lifecycle import TERMINAL, status_at
 from ai_batch.emulator.openai.lines import REQUIRED
-from ai_batch.emulator.openai.records import BatchRecord, Durations
-from ai_batch.emulator.openai.replies import json_reply, json_request
+from ai_batch.emulator.openai.records import BatchRecord
 from ai_batch.emulator.openai.requirements import expiry_of, limit_of, metadata_of, required_text
 from ai_batch.emulator.openai.work import BatchWork
-from ai_batch.emulator.options import Seconds
+from ai_batch.emulator.replies import json_reply
 from ai_batch.emulator.route import Call
 from ai_batch.emulator.world import World
 
 ENDPOINTS = tuple(REQUIRED)
-_PATIENCE = 0.25
 _HOUR = 3600
 
 
@@ -44,7 +41,7 @@ class BatchesApi:
             self._world.store.add("batches_created")
         reply = json_reply(self._ledger.view(batch))
         self._work.remember_key(batch.id, bearer(call))
-        self._work.plan(batch.id)
+        self._work.steps.plan(batch.id)
         return reply
 
     def _checked(self, body: JsonObject, call: Call) -> BatchRecord:
@@ -67,22 +64,8 @@ class BatchesApi:
             output_expires_after=expiry_of(
                 "output_expires_after", body.get("output_expires_after")
             ),
-            durations=self._durations(batch_id),
+            durations=drawn_durations(self._world.options, batch_id),
             file_never_found=call.has_quirk("cannot_find_file"),
-        )
-
-    def _durations(self, batch_id: str) -> Durations:
-        draw = generator(self._world.options.seed, f"timing:{batch_id}")
-
-        def drawn(seconds: Seconds) -> float:
-            return draw.uniform(*seconds) if isinstance(seconds, tuple) else seconds
-
-        timing = self._world.options.timing
-        return Durations(
-            drawn(timing.validating),
-            drawn(timing.in_progress),
-            drawn(timing.finalizing),
-            drawn(timing.cancelling),
         )
 
     def _limit_rate(self) -> None:
@@ -101,17 +84,9 @@ class BatchesApi:
         age = self._world.clock.now() - batch.created_at
         if age < call.not_found_seconds():
             raise VendorError(f"No batch found with id '{batch.id}'.", status=404)
-        await self._settle(batch.id)
+        await self._work.steps.settle(batch.id)
         view = self._ledger.view(self._ledger.get(batch.id))
         return json_reply(_odd(view, call))
-
-    async def _settle(self, *batch_ids: str) -> None:
-        """Give work that is due a moment, so that small batches never seem late."""
-        stopwatch = Stopwatch()
-        for batch_id in batch_ids:
-            left = _PATIENCE - stopwatch.seconds()
-            if left > 0 and self._world.agenda.is_due(batch_id):
-                await run_in_threadpool(self._world.agenda.settle, batch_id, left)
 
     async def list(self, call: Call) -> Response:
         """GET /batches."""
@@ -120,7 +95,7 @@ class BatchesApi:
         newest = self._world.clock.now() - call.hidden_seconds()
         batches = [batch for batch in self._ledger.newest_first() if batch.created_at <= newest]
         views = _page_of_batches(batches, limit, query.get("after"))
-        await self._settle(*(batch.id for batch in views))
+        await self._work.steps.settle(*(batch.id for batch in views))
         shown = [_odd(self._ledger.view(self._ledger.get(batch.id)), call) for batch in views]
         reply = page(shown, limit, None)
         return json_reply({**reply, "has_more": len(shown) > limit})
@@ -129,7 +104,7 @@ class BatchesApi:
         """POST /batches/{id}/cancel."""
         batch_id: str = call.request.path_params["id"]
         self._ledger.get(batch_id)
-        await self._settle(batch_id)
+        await self._work.steps.settle(batch_id)
         with self._world.lock:
             batch = self._ledger.get(batch_id)
             now = self._world.clock.now()
@@ -140,7 +115,7 @@ class BatchesApi:
             if batch.cancel_at is None:
                 batch = self._ledger.save(replace(batch, cancel_at=now))
         view = self._ledger.view(batch)
-        self._work.plan(batch_id)
+        self._work.steps.plan(batch_id)
         return json_reply(view)
 
 

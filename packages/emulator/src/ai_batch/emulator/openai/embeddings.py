@@ -10,7 +10,7 @@ from array import array
 
 from ai_batch.emulator.json_types import JsonObject, JsonValue, as_list, as_text, encode
 from ai_batch.emulator.openai.lines import input_count
-from ai_batch.emulator.openai.texts import positive, tokens_of
+from ai_batch.emulator.texts import positive, tokens_of
 
 _DIMENSIONS = {
     "text-embedding-3-small": 1536,

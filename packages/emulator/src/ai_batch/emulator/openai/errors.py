@@ -46,14 +46,7 @@ class VendorError(Refused):
 
     def body(self) -> JsonObject:
         """Return the error's JSON."""
-        body: JsonObject = {
-            "error": {
-                "message": self.message,
-                "type": self.type,
-                "param": self.param,
-                "code": self.code,
-            }
-        }
+        body = failure_body(self.message, self.type, self.param, self.code)
         if self.detail:
             # Seen on refused uploads only, beside the usual error.
             body["detail"] = {"message": self.message, "code": self.code}
@@ -62,6 +55,13 @@ class VendorError(Refused):
     def response(self) -> Response:
         """Return the answer."""
         return Response(encode(self.body()), self.status, self.headers, "application/json")
+
+
+def failure_body(
+    message: str, kind: str, param: str | None = None, code: str | None = None
+) -> JsonObject:
+    """Return the body of a failed request."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def error_of_status(status: int) -> VendorError:

@@ -8,16 +8,18 @@ from pathlib import Path
 import msgspec
 from starlette.responses import Response
 
+from ai_batch.emulator.downloads import ResultFile, open_results
 from ai_batch.emulator.json_types import JsonObject, JsonValue
 from ai_batch.emulator.multipart import Form, NotMultipart, read_form
 from ai_batch.emulator.openai.errors import VendorError, invalid_value, missing
-from ai_batch.emulator.openai.replies import json_reply
+from ai_batch.emulator.openai.records import FileRecord
 from ai_batch.emulator.openai.requirements import form_expiry, limit_of
-from ai_batch.emulator.openai.results import ResultFiles
 from ai_batch.emulator.openai.shelf import FileShelf
-from ai_batch.emulator.openai.streams import counted_stream
+from ai_batch.emulator.openai.wire import ROW_SHAPE
+from ai_batch.emulator.replies import json_reply
 from ai_batch.emulator.route import Call
-from ai_batch.emulator.transfer import download_response
+from ai_batch.emulator.streams import counted_stream
+from ai_batch.emulator.transfer import Download, download_response
 from ai_batch.emulator.world import World
 
 PURPOSES = ("assistants", "batch", "evals", "fine-tune", "user_data", "vision")
@@ -34,7 +36,6 @@ class FilesApi:
         self._world = world
         self._shelf = shelf
         self._before_delete = before_delete
-        self._results = ResultFiles(world, shelf)
 
     async def upload(self, call: Call) -> Response:
         """POST /files."""
@@ -115,7 +116,21 @@ class FilesApi:
     async def content(self, call: Call) -> Response:
         """GET /files/{id}/content."""
         file = self._shelf.get(call.request.path_params["id"])
-        return download_response(call.request, self._results.open(file, call.damaged_row()))
+        return download_response(call.request, self._open(file, call))
+
+    def _open(self, file: FileRecord, call: Call) -> Download:
+        """Open a content; only result files are ever damaged."""
+        path = self._shelf.path(file.id)
+        if file.batch_id is None:
+            return Download.of(path)
+        results = ResultFile(
+            id=file.id,
+            path=path,
+            batch_id=file.batch_id,
+            shape=ROW_SHAPE,
+            billed=file.filename.endswith("_output.jsonl"),
+        )
+        return open_results(self._world, results, call.damaged_row())
 
 
 def first_line_is_json(content: Path) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from ai_batch.emulator.json_types import JsonObject
 from ai_batch.emulator.openai.errors import VendorError
 from ai_batch.emulator.openai.lifecycle import (
@@ -17,6 +15,8 @@ from ai_batch.emulator.openai.lifecycle import (
     validated_at,
 )
 from ai_batch.emulator.openai.records import BatchRecord, LineError
+from ai_batch.emulator.record_book import RecordBook
+from ai_batch.emulator.usage import TokenUsage
 from ai_batch.emulator.world import World
 
 _KIND = "openai.batch"
@@ -28,52 +28,44 @@ class BatchLedger:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._batches: dict[str, BatchRecord] = {}
+        self._book = RecordBook(world.store, _KIND, BatchRecord)
         self.progress: dict[str, tuple[int, int]] = {}
-        self.load()
 
     def load(self) -> None:
         """Read all records from the store."""
-        records = [
-            msgspec.json.decode(data, type=BatchRecord) for data in self._world.store.records(_KIND)
-        ]
-        self._batches = {
-            batch.id: batch for batch in sorted(records, key=lambda batch: batch.serial)
-        }
+        self._book.load()
         self.progress.clear()
 
     def find(self, batch_id: str) -> BatchRecord | None:
         """Return a batch, or None."""
-        return self._batches.get(batch_id)
+        return self._book.find(batch_id)
 
     def get(self, batch_id: str) -> BatchRecord:
         """Return a batch, or raise the vendor's 404."""
-        batch = self._batches.get(batch_id)
+        batch = self._book.find(batch_id)
         if batch is None:
             raise VendorError(f"No batch found with id '{batch_id}'.", status=404)
         return batch
 
     def save(self, batch: BatchRecord) -> BatchRecord:
         """Write a batch, in place of its former record."""
-        self._world.store.put(_KIND, batch.id, msgspec.json.encode(batch))
-        self._batches[batch.id] = batch
-        return batch
+        return self._book.save(batch)
 
     def newest_first(self) -> list[BatchRecord]:
         """Return all batches."""
-        return list(reversed(tuple(self._batches.values())))
+        return self._book.newest_first()
 
     def created_last_hour(self) -> int:
         """Return how many batches were made within the hour before now."""
         since = self._world.clock.now() - _HOUR
-        return sum(batch.created_at > since for batch in tuple(self._batches.values()))
+        return sum(batch.created_at > since for batch in self._book.oldest_first())
 
     def enqueued_tokens(self, model: str) -> int:
         """Return the tokens of all batches of a model that have not ended."""
         now = self._world.clock.now()
         return sum(
             batch.tokens
-            for batch in tuple(self._batches.values())
+            for batch in self._book.oldest_first()
             if batch.model == model
             and not batch.announced
             and batch.validation == "passed"
@@ -84,7 +76,7 @@ class BatchLedger:
         """Return how many batches are in each state."""
         now = self._world.clock.now()
         counts: dict[str, int] = {}
-        for batch in tuple(self._batches.values()):
+        for batch in self._book.oldest_first():
             status = status_at(batch, now)
             counts[status] = counts.get(status, 0) + 1
         return counts
@@ -110,7 +102,7 @@ class BatchLedger:
             **_times(times, now),
             "request_counts": self._counts(batch, status, now),
             "metadata": None if batch.metadata is None else dict(batch.metadata),
-            "usage": None if executed is None else executed.usage.to_json(),
+            "usage": None if executed is None else _usage(executed.usage),
         }
 
     def _counts(self, batch: BatchRecord, status: Status, now: float) -> JsonObject:
@@ -141,6 +133,17 @@ def _times(times: Moments, now: float) -> JsonObject:
     )
     shown: JsonObject = {name: times.at(name, now) for name in names}
     return {**shown, "expires_at": int(times.expires_at)}
+
+
+def _usage(usage: TokenUsage) -> JsonObject:
+    """Return the batch's `usage`, which has the names of the Responses API on all endpoints."""
+    return {
+        "input_tokens": usage.input,
+        "input_tokens_details": {"cached_tokens": usage.cached},
+        "output_tokens": usage.output,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": usage.input + usage.output,
+    }
 
 
 def _errors(errors: tuple[LineError, ...]) -> JsonObject:

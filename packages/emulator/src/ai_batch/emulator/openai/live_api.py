@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from ai_batch.emulator.items import item_number, marked
 from ai_batch.emulator.json_types import (
     JsonObject,
     JsonValue,
@@ -22,7 +21,8 @@ from ai_batch.emulator.json_types import (
 from ai_batch.emulator.openai.answering import answerer_of
 from ai_batch.emulator.openai.batches_api import bearer
 from ai_batch.emulator.openai.errors import VendorError
-from ai_batch.emulator.openai.replies import json_reply, json_request
+from ai_batch.emulator.openai.json_body import json_request
+from ai_batch.emulator.replies import json_reply
 from ai_batch.emulator.route import Call
 from ai_batch.emulator.world import World
 
@@ -42,7 +42,6 @@ MODELS = (
 _CREATED = 1_790_000_000
 _MINUTE = 60.0
 _UNLIMITED = 10_000
-_LIVE_ITEMS = "live"
 
 
 class LiveApi:
@@ -64,19 +63,10 @@ class LiveApi:
         if not self._world.options.known_model(model):
             raise unknown_model(model)
         answered = await run_in_threadpool(self._answerer.answer, endpoint, body, bearer(call))
-        self._count(endpoint, body, ok=answered.ok)
+        self._world.count_live(endpoint, body, ok=answered.ok)
         if body.get("stream") and answered.ok:
             return _streamed(endpoint, body, as_object(decode(answered.body)))
         return Response(answered.body, answered.status, limits, "application/json")
-
-    def _count(self, endpoint: str, body: JsonObject, *, ok: bool) -> None:
-        store = self._world.store
-        store.add("live_calls")
-        store.add("items_executed")
-        store.add("items_billed", int(ok))
-        if self._world.options.track_items:
-            number = marked(item_number(endpoint, body), billed=ok)
-            self._world.items.append(_LIVE_ITEMS, [number])
 
     def _take_turn(self) -> dict[str, str]:
         limit = self._world.options.limits.requests_per_minute

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ai_batch.emulator.json_types import JsonObject, JsonValue, as_list, as_text, encode
-from ai_batch.emulator.openai.texts import cut_to_tokens, positive, tokens_of
+from ai_batch.emulator.texts import cut_to_tokens, positive, tokens_of
 
 _CATEGORIES = (
     "harassment",

@@ -6,7 +6,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from ai_batch.emulator.durations import Durations
 from ai_batch.emulator.json_types import JsonObject
+from ai_batch.emulator.usage import TokenUsage
 
 DAY = 86_400
 MONTH = 30 * DAY
@@ -86,49 +88,6 @@ class LineError(msgspec.Struct, frozen=True):
     message: str
     param: str | None = None
     line: int | None = None
-
-
-class TokenUsage(msgspec.Struct, frozen=True):
-    """Tokens of one answer, or of many."""
-
-    input: int = 0
-    output: int = 0
-    cached: int = 0
-    reasoning: int = 0
-
-    def plus(self, other: TokenUsage) -> TokenUsage:
-        """Return the sum."""
-        return TokenUsage(
-            self.input + other.input,
-            self.output + other.output,
-            self.cached + other.cached,
-            self.reasoning + other.reasoning,
-        )
-
-    def times(self, count: int) -> TokenUsage:
-        """Return the usage of so many answers like this."""
-        return TokenUsage(
-            self.input * count, self.output * count, self.cached * count, self.reasoning * count
-        )
-
-    def to_json(self) -> JsonObject:
-        """Return the batch's `usage`, which has the names of the Responses API on all endpoints."""
-        return {
-            "input_tokens": self.input,
-            "input_tokens_details": {"cached_tokens": self.cached},
-            "output_tokens": self.output,
-            "output_tokens_details": {"reasoning_tokens": self.reasoning},
-            "total_tokens": self.input + self.output,
-        }
-
-
-class Durations(msgspec.Struct, frozen=True):
-    """How long one batch stays in each state."""
-
-    validating: float
-    in_progress: float
-    finalizing: float
-    cancelling: float
 
 
 class Executed(msgspec.Struct, frozen=True, kw_only=True):

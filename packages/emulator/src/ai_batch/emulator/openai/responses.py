@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ai_batch.emulator.json_types import JsonObject, JsonValue, as_object, as_text, encode
 from ai_batch.emulator.openai.chat import call_arguments, chosen_functions
-from ai_batch.emulator.openai.texts import (
+from ai_batch.emulator.schema_instance import minimal_instance
+from ai_batch.emulator.texts import (
     cut_to_tokens,
     last_user_text,
     positive,
     prompt_tokens,
     tokens_of,
 )
-from ai_batch.emulator.schema_instance import minimal_instance
 
 _ECHOED = ("instructions", "metadata", "reasoning", "temperature", "top_p", "text", "truncation")
 

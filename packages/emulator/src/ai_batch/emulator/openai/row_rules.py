@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from ai_batch.emulator.answers import failure_body
-from ai_batch.emulator.json_types import JsonObject, JsonValue, as_list, as_object
+from ai_batch.emulator.answers import Answered
+from ai_batch.emulator.json_types import JsonObject, JsonValue, as_list, as_object, encode
+from ai_batch.emulator.openai.errors import failure_body
 from ai_batch.emulator.openai.lines import REQUIRED, input_count
 
 _REASONING = re.compile(r"(o\d|gpt-[5-9]|gpt-\d\d)")
@@ -19,8 +20,13 @@ def is_reasoning(model: str) -> bool:
     return _REASONING.match(model) is not None
 
 
-def refusal(endpoint: str, body: JsonObject) -> JsonObject | None:
-    """Return the body of the 400 that a request gets, or None if it is fine."""
+def refusal(endpoint: str, body: JsonObject) -> Answered | None:
+    """Return the 400 that a request gets, or None if it is fine."""
+    refused = _refusal(endpoint, body)
+    return None if refused is None else Answered(400, encode(refused))
+
+
+def _refusal(endpoint: str, body: JsonObject) -> JsonObject | None:
     required = REQUIRED[endpoint]
     if body.get(required) is None:
         code = "missing_required_parameter"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from ai_batch.emulator.openai.errors import VendorError
 from ai_batch.emulator.openai.records import MONTH, FileRecord
+from ai_batch.emulator.record_book import RecordBook
 from ai_batch.emulator.world import World
 
 _KIND = "openai.file"
@@ -18,15 +17,11 @@ class FileShelf:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._files: dict[str, FileRecord] = {}
-        self.load()
+        self._book = RecordBook(world.store, _KIND, FileRecord)
 
     def load(self) -> None:
         """Read all records from the store."""
-        records = [
-            msgspec.json.decode(data, type=FileRecord) for data in self._world.store.records(_KIND)
-        ]
-        self._files = {file.id: file for file in sorted(records, key=lambda file: file.serial)}
+        self._book.load()
 
     def path(self, file_id: str) -> Path:
         """Return where the content lies."""
@@ -58,13 +53,11 @@ class FileShelf:
             batch_id=batch_id,
         )
         content.replace(self.path(file.id))
-        self._world.store.put(_KIND, file.id, msgspec.json.encode(file))
-        self._files[file.id] = file
-        return file
+        return self._book.save(file)
 
     def find(self, file_id: str) -> FileRecord | None:
         """Return a file that exists now."""
-        file = self._files.get(file_id)
+        file = self._book.find(file_id)
         if file is None:
             return None
         now = self._world.clock.now()
@@ -87,10 +80,9 @@ class FileShelf:
 
     def live(self) -> list[FileRecord]:
         """Return all files that exist now, oldest first."""
-        found = (self.find(file_id) for file_id in tuple(self._files))
+        found = (self.find(file.id) for file in self._book.oldest_first())
         return [file for file in found if file is not None]
 
     def _forget(self, file: FileRecord) -> None:
-        self._files.pop(file.id, None)
-        self._world.store.remove(_KIND, file.id)
+        self._book.remove(file.id)
         self.path(file.id).unlink(missing_ok=True)

@@ -13,12 +13,13 @@ from ai_batch.emulator.json_types import JsonObject, as_count, as_list, as_text
 from ai_batch.emulator.multipart import NotMultipart, read_form
 from ai_batch.emulator.openai.errors import VendorError, invalid_type, invalid_value, missing
 from ai_batch.emulator.openai.files_api import PURPOSES, FilesApi
+from ai_batch.emulator.openai.json_body import json_request
 from ai_batch.emulator.openai.records import UploadRecord
-from ai_batch.emulator.openai.replies import json_reply, json_request
 from ai_batch.emulator.openai.requirements import expiry_of, required_text
 from ai_batch.emulator.openai.shelf import FileShelf
-from ai_batch.emulator.openai.streams import counted_stream
+from ai_batch.emulator.replies import json_reply
 from ai_batch.emulator.route import Call
+from ai_batch.emulator.streams import counted_stream
 from ai_batch.emulator.world import World
 
 _KIND = "openai.upload"

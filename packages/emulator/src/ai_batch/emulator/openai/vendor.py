@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
+from ai_batch.emulator.faults import VendorName
+from ai_batch.emulator.identity import is_one_of
 from ai_batch.emulator.openai.batches_api import BatchesApi
 from ai_batch.emulator.openai.errors import VendorError, error_of_status
 from ai_batch.emulator.openai.files_api import FilesApi
@@ -18,7 +19,7 @@ from ai_batch.emulator.openai.live_api import LiveApi
 from ai_batch.emulator.openai.shelf import FileShelf
 from ai_batch.emulator.openai.uploads_api import UploadsApi
 from ai_batch.emulator.openai.work import ORGANIZATION, BatchWork
-from ai_batch.emulator.route import Call, Handler, NamedRoute
+from ai_batch.emulator.route import Call, NamedHandler, named_routes
 from ai_batch.emulator.world import World
 
 _VERSION = "2020-10-01"
@@ -26,6 +27,8 @@ _VERSION = "2020-10-01"
 
 class OpenAIVendor:
     """Everything under `/v1`."""
+
+    name: VendorName = "openai"
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -40,7 +43,7 @@ class OpenAIVendor:
         uploads = UploadsApi(self._world, self._shelf, files)
         batches = BatchesApi(self._world, self._ledger, self._work)
         live = LiveApi(self._world)
-        named = [
+        named: list[NamedHandler] = [
             ("POST", "/v1/files", "files.upload", files.upload),
             ("GET", "/v1/files", "files.list", files.list),
             ("GET", "/v1/files/{id}", "files.get", files.get),
@@ -57,13 +60,9 @@ class OpenAIVendor:
             ("GET", "/v1/models", "models.list", live.models),
             ("GET", "/v1/models/{id:path}", "models.get", live.model),
             *((("POST", path, _live_name(path), live.answer)) for path in REQUIRED),
+            (None, "/v1/{path:path}", "unknown", self._unknown),
         ]
-        routes: list[BaseRoute] = [self._route(*entry) for entry in named]
-        return [*routes, self._route(None, "/v1/{path:path}", "unknown", self._unknown)]
-
-    def _route(self, method: str | None, path: str, name: str, handler: Handler) -> Route:
-        methods = None if method is None else [method]
-        return Route(path, NamedRoute(self._world, self, name, handler), methods=methods)
+        return named_routes(self._world, self, named)
 
     async def _unknown(self, call: Call) -> Response:
         url = call.request.url.path
@@ -81,7 +80,7 @@ class OpenAIVendor:
             )
             raise VendorError(message, status=401, code="invalid_api_key")
         known = self._world.options.api_keys
-        if known is not None and not _is_one_of(key, known):
+        if known is not None and not is_one_of(key, known):
             message = f"Incorrect API key provided: {key[:3]}***."
             raise VendorError(message, status=401, code="invalid_api_key")
 
@@ -114,7 +113,3 @@ class OpenAIVendor:
 
 def _live_name(path: str) -> str:
     return path.removeprefix("/v1/").replace("/", ".")
-
-
-def _is_one_of(key: str, known: frozenset[str]) -> bool:
-    return any(hmac.compare_digest(key.encode(), each.encode()) for each in known)

@@ -9,8 +9,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ai_batch.emulator.agenda import Stopwatch
-from ai_batch.emulator.openai.answering import answerer_of
-from ai_batch.emulator.openai.execution import Execution, Job, Outcome
+from ai_batch.emulator.execution import Job, Outcome, Window, count_executed, run_batch
+from ai_batch.emulator.openai.answering import answerer_of, usage_of
 from ai_batch.emulator.openai.ledger import BatchLedger
 from ai_batch.emulator.openai.lifecycle import (
     TERMINAL,
@@ -27,15 +27,13 @@ from ai_batch.emulator.openai.lines import Inspection, Rules, inspect_lines
 from ai_batch.emulator.openai.records import BatchRecord, Executed, LineError
 from ai_batch.emulator.openai.shelf import FileShelf
 from ai_batch.emulator.openai.webhooks import deliver, event_payload
+from ai_batch.emulator.openai.wire import OpenAIWire
+from ai_batch.emulator.steps import Step, Steps
 from ai_batch.emulator.world import World
 
 ORGANIZATION = "org-emulator"
 _RETRY_FOR = 72 * 3600
 _VALIDATION_PATIENCE = 10.0
-
-
-class _Abandoned(Exception):
-    """The emulator stops; the work is done again after its next start."""
 
 
 class BatchWork:
@@ -47,36 +45,23 @@ class BatchWork:
         self._ledger = ledger
         self._answerer = answerer_of(world.options)
         self._keys: dict[str, str] = {}
+        self.steps = Steps(world.agenda, world.clock, self._next)
 
     def resume(self) -> None:
         """Put every unfinished batch on the agenda."""
-        for batch in self._ledger.newest_first():
-            self.plan(batch.id)
+        self.steps.resume(batch.id for batch in self._ledger.newest_first())
 
     def remember_key(self, batch_id: str, key: str) -> None:
         """Keep the caller's key for an upstream server: in memory only."""
         self._keys[batch_id] = key
 
-    def plan(self, batch_id: str) -> None:
-        """Put the next piece of work of a batch on the agenda."""
+    def _next(self, batch_id: str) -> Step | None:
         batch = self._ledger.find(batch_id)
         work = None if batch is None else next_work(batch)
-        if work is not None:
-            self._world.agenda.put(batch_id, work[0], lambda: self._step(batch_id))
-
-    def _step(self, batch_id: str) -> None:
-        while (batch := self._ledger.find(batch_id)) is not None:
-            work = next_work(batch)
-            if work is None:
-                return
-            if work[0] > self._world.clock.now():
-                self.plan(batch_id)
-                return
-            try:
-                if not self._do(work[1], batch):
-                    return
-            except _Abandoned:
-                return
+        if batch is None or work is None:
+            return None
+        due, kind = work
+        return Step(due, lambda: self._do(kind, batch))
 
     def _do(self, kind: str, batch: BatchRecord) -> bool:
         """Do one piece; False if the batch has to wait although it is due."""
@@ -166,6 +151,9 @@ class BatchWork:
     def _held(self, batch_id: str) -> Path:
         return self._world.store.contents / f"{batch_id}.input"
 
+    def _scratch(self, batch_id: str, name: str) -> Path:
+        return self._world.store.incoming / f"{batch_id}.{name}"
+
     def _hold_input(self, batch: BatchRecord) -> None:
         """Keep the input for the run, even if the client deletes the file meanwhile."""
         held = self._held(batch.id)
@@ -175,52 +163,41 @@ class BatchWork:
     # ---- execute
 
     def _execute(self, batch: BatchRecord) -> None:
-        stopwatch = Stopwatch()
-        scratch = self._world.store.incoming
         due = work_due_at(batch)
         job = Job(
             batch_id=batch.id,
-            endpoint=batch.endpoint,
             source=self._held(batch.id),
-            output=scratch / f"{batch.id}.output",
-            errors=scratch / f"{batch.id}.errors",
+            output=self._scratch(batch.id, "output"),
+            errors=self._scratch(batch.id, "error"),
             rows=rows_by(batch, due),
             seed=self._world.options.seed,
             key=self._keys.get(batch.id, ""),
             track_items=self._world.options.track_items,
+            usage_of=usage_of,
+        )
+        window = Window(
+            due=due,
+            expires_at=expires_at(batch),
+            was_cancelled=batch.cancel_at is not None,
+            is_cancelled=lambda: self._ledger.get(batch.id).cancel_at is not None,
         )
 
-        def proceed(outcome: Outcome) -> bool:
-            if self._world.agenda.closed:
-                raise _Abandoned
+        def report(outcome: Outcome) -> None:
             self._ledger.progress[batch.id] = (outcome.completed, outcome.failed)
-            time.sleep(0)  # other threads answer calls meanwhile
-            started_before_cancel = batch.cancel_at is None
-            if started_before_cancel and self._ledger.get(batch.id).cancel_at is not None:
-                return False
-            return (
-                batch.cancel_at is not None
-                or due + stopwatch.seconds() < expires_at(batch)
-                or (due >= expires_at(batch))
-            )
 
-        def why_not() -> str:
-            cancelled = self._ledger.get(batch.id).cancel_at is not None
-            return "batch_cancelled" if cancelled else "batch_expired"
+        wire = OpenAIWire(batch.id, batch.endpoint)
+        outcome = run_batch(self._world, job, wire, self._answerer, window=window, report=report)
+        self._record(job, outcome)
 
-        outcome = Execution(job, self._answerer, proceed).run(why_not)
-        self._record(job, outcome, stopwatch.seconds())
-
-    def _record(self, job: Job, outcome: Outcome, lag: float) -> None:
+    def _record(self, job: Job, outcome: Outcome) -> None:
         """Make files, items and counts known together, or not at all."""
-        store = self._world.store
-        with self._world.lock, store.transaction():
+        with self._world.lock, self._world.store.transaction():
             batch = self._ledger.get(job.batch_id)
             executed = Executed(
                 rows=outcome.rows,
                 completed=outcome.completed,
                 failed=outcome.failed,
-                lag=lag,
+                lag=outcome.lag,
                 usage=outcome.usage,
                 output_file_id=None,
                 error_file_id=None,
@@ -231,22 +208,18 @@ class BatchWork:
                     batch,
                     executed=replace(
                         executed,
-                        output_file_id=self._shelve(batch, job.output, "output", end),
-                        error_file_id=self._shelve(batch, job.errors, "error", end),
+                        output_file_id=self._shelve(batch, "output", end),
+                        error_file_id=self._shelve(batch, "error", end),
                     ),
                 )
             )
-            store.add("items_executed", outcome.rows)
-            store.add("items_billed", outcome.completed)
-            if job.track_items:
-                self._world.items.write(batch.id, outcome.items)
+            count_executed(self._world, job, outcome)
         self._held(batch.id).unlink(missing_ok=True)
         self._keys.pop(batch.id, None)
         self._ledger.progress.pop(batch.id, None)
 
-    def _shelve(
-        self, batch: BatchRecord, content: Path, name: str, end: float | None
-    ) -> str | None:
+    def _shelve(self, batch: BatchRecord, name: str, end: float | None) -> str | None:
+        content = self._scratch(batch.id, name)
         if content.stat().st_size == 0:
             content.unlink()
             return None
@@ -271,7 +244,7 @@ class BatchWork:
             return True
         # The vendor retries with growing pauses; doubling the age of the event does just that.
         due = now + max(1.0, now - end)
-        self._world.agenda.put(batch.id, due, lambda: self._step(batch.id))
+        self.steps.put(batch.id, due)
         return False
 
     def _notify(self, batch: BatchRecord, now: float) -> bool:

@@ -1,18 +1,12 @@
-"""JSON in and out of a call."""
+"""The JSON body of a call."""
 
 from __future__ import annotations
 
 import msgspec
-from starlette.responses import Response
 
-from ai_batch.emulator.json_types import JsonObject, decode, encode
+from ai_batch.emulator.json_types import JsonObject, decode
 from ai_batch.emulator.openai.errors import VendorError
 from ai_batch.emulator.route import Call
-
-
-def json_reply(body: JsonObject, status: int = 200) -> Response:
-    """Return an answer in JSON."""
-    return Response(encode(body), status, media_type="application/json")
 
 
 async def json_request(call: Call) -> JsonObject:
