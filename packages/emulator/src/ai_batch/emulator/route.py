@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from ai_batch.emulator.world import World
 
 _T = TypeVar("_T")
-UPLOADS = frozenset({"files.upload", "uploads.part"})
+UPLOADS = frozenset(
+    {
+        "files.upload",
+        "files.upload.chunk",
+        "uploads.part",
+        "objects.upload",
+        "objects.upload.chunk",
+    }
+)
 
 
 class Refused(Exception, ABC):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ai_batch.emulator.gcs.vendor import StorageVendor
 from ai_batch.emulator.openai.vendor import OpenAIVendor
 from ai_batch.emulator.route import Vendor
 from ai_batch.emulator.world import World
 
-VENDORS: tuple[Callable[[World], Vendor], ...] = (OpenAIVendor,)
+VENDORS: tuple[Callable[[World], Vendor], ...] = (OpenAIVendor, StorageVendor)
