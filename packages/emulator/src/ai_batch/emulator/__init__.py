@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from ai_batch.emulator.faults import Fault
 from ai_batch.emulator.items import item_key
-from ai_batch.emulator.options import AnthropicLimits, Limits, Timing
+from ai_batch.emulator.options import (
+    AnthropicLimits,
+    GeminiLimits,
+    Limits,
+    Timing,
+    VertexLimits,
+)
 from ai_batch.emulator.stats import Stats
 
 if TYPE_CHECKING:
@@ -17,11 +23,13 @@ __all__ = [
     "AnthropicLimits",
     "Emulator",
     "Fault",
+    "GeminiLimits",
     "Limits",
     "RemoteEmulator",
     "SpawnedEmulator",
     "Stats",
     "Timing",
+    "VertexLimits",
     "item_key",
 ]
 

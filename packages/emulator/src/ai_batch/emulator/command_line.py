@@ -15,16 +15,20 @@ from ai_batch.emulator.options import (
     DEFAULT_WEBHOOK_SECRET,
     AnswerFunction,
     AnthropicLimits,
+    GeminiLimits,
     Limits,
     OptionArguments,
     Options,
     Seconds,
     Timing,
+    VertexLimits,
 )
 
-_LIMITS: dict[str, tuple[str, type[Limits | AnthropicLimits]]] = {
+_LIMITS: dict[str, tuple[str, type[Limits | AnthropicLimits | GeminiLimits | VertexLimits]]] = {
     "limits": ("", Limits),
     "anthropic_limits": ("anthropic-", AnthropicLimits),
+    "gemini_limits": ("gemini-", GeminiLimits),
+    "vertex_limits": ("vertex-", VertexLimits),
 }
 """The prefix of its arguments, and the class, of each option that holds limits."""
 

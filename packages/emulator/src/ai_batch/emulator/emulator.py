@@ -47,6 +47,8 @@ class Emulator(StartableEmulator):
         timing: How long a batch stays in each state.
         limits: OpenAI's limits.
         anthropic_limits: Anthropic's limits.
+        gemini_limits: The limits of the Gemini Developer API.
+        vertex_limits: The limits of Vertex AI.
         seed: Decides ids, drawn durations, the order of rows and chance.
         api_keys: The keys that are accepted; any if None.
         webhooks: URL that gets the events of ended batches.

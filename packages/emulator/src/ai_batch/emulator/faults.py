@@ -31,7 +31,21 @@ RowDamage: TypeAlias = Literal[
     "crlf",
 ]
 Quirk: TypeAlias = Literal[
-    "cannot_find_file", "empty_string_ids", "unknown_status", "reset_counts", "null_output"
+    "cannot_find_file",
+    "empty_string_ids",
+    "unknown_status",
+    "reset_counts",
+    "null_output",
+    "empty_without_page_size",
+    "failed_job",
+    "partially_succeeded",
+    "cancelled_output",
+    "no_item_metadata",
+    "shuffled_inline",
+    "several_files",
+    "gradual_counts",
+    "no_retry_after",
+    "escaped_results",
 ]
 
 

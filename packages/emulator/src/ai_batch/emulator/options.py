@@ -65,6 +65,41 @@ class AnthropicLimits:
     requests_per_minute: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GeminiLimits:
+    """The limits of the Gemini Developer API; the defaults are those that the vendor publishes.
+
+    `concurrent_batches` are those that have not ended. `enqueued_tokens` holds for each model on
+    its own: one number for all, or a mapping by model. `requests_per_minute` holds for the live
+    endpoints. `None` means no limit.
+    """
+
+    concurrent_batches: int | None = 100
+    enqueued_tokens: int | Mapping[str, int] | None = None
+    max_inline_bytes: int = 20 * 1024**2
+    max_file_bytes: int = 2 * 1024**3
+    max_storage_bytes: int = 20 * 1024**3
+    requests_per_minute: int | None = None
+
+    def enqueued_tokens_of(self, model: str) -> int | None:
+        """Return the number of tokens of this model that may wait at once."""
+        if isinstance(self.enqueued_tokens, Mapping):
+            return self.enqueued_tokens.get(model)
+        return self.enqueued_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class VertexLimits:
+    """The limits of Vertex AI; the defaults are those that the vendor publishes.
+
+    `requests_per_minute` holds for the live endpoints. `None` means no limit.
+    """
+
+    max_requests: int = 200_000
+    max_input_bytes: int = 1024**3
+    requests_per_minute: int | None = None
+
+
 def known_unless_no_such(model: str) -> bool:
     """Tell whether the vendor has this model: all but those named `no-such...`."""
     return not model.startswith("no-such")
@@ -78,6 +113,8 @@ class Options:
     timing: Timing = field(default_factory=Timing)
     limits: Limits = field(default_factory=Limits)
     anthropic_limits: AnthropicLimits = field(default_factory=AnthropicLimits)
+    gemini_limits: GeminiLimits = field(default_factory=GeminiLimits)
+    vertex_limits: VertexLimits = field(default_factory=VertexLimits)
     seed: int = 0
     api_keys: Collection[str] | None = None
     webhooks: str | None = None
@@ -94,6 +131,8 @@ class OptionArguments(TypedDict, total=False):
     timing: Timing
     limits: Limits
     anthropic_limits: AnthropicLimits
+    gemini_limits: GeminiLimits
+    vertex_limits: VertexLimits
     seed: int
     api_keys: Collection[str] | None
     webhooks: str | None
