@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from ai_batch.emulator.transfer import Download
 from ai_batch.emulator.world import World
 
 LOST = "lost:"
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,23 @@ def open_results(
     finally:
         # Where an open file cannot be removed, the next start clears the folder.
         _unlink_if_possible(scratch)
+
+
+def escaped(world: World, download: Download) -> Download:
+    """Return the same rows in ASCII, with all other characters escaped."""
+    scratch = world.store.incoming / world.new_hex("escaped")
+    with download.source as rows, scratch.open("wb") as sink:
+        sink.writelines(
+            _NOT_ASCII.sub(_escape, row.decode(errors="replace")).encode() for row in rows
+        )
+    try:
+        return Download.of(scratch)
+    finally:
+        _unlink_if_possible(scratch)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
 
 
 def _damage(

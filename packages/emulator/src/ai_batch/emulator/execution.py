@@ -101,11 +101,12 @@ class Window:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it; `lag` is the real time that it took."""
+    """What came of it: why some rows were not run, if so, and the real time that it took."""
 
     rows: int = 0
     completed: int = 0
     failed: int = 0
+    reason: Reason | None = None
     lag: float = 0.0
     usage: TokenUsage = field(default_factory=TokenUsage)
     items: array[int] = field(default_factory=lambda: array("Q"))
@@ -183,7 +184,8 @@ class Execution:
                 self._outcome.usage = self._usage.total()
             rest = self._order[self._outcome.rows :]
             if rest:
-                self._explain(rest, why_not(), source, errors)
+                self._outcome.reason = reason = why_not()
+                self._explain(rest, reason, source, errors)
         return self._outcome
 
     def _blocks(self, order: Sequence[int]) -> Iterator[Sequence[int]]:

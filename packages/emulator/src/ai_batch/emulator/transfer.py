@@ -47,8 +47,14 @@ class Download:
 class FileResponse(StreamingResponse):
     """An answer that holds a file open until it has been sent."""
 
-    def __init__(self, download: Download, blocks: Iterator[bytes], status: int) -> None:
-        super().__init__(_in_turns(blocks), status, media_type="application/octet-stream")
+    def __init__(
+        self,
+        download: Download,
+        blocks: Iterator[bytes],
+        status: int = 200,
+        media_type: str = "application/octet-stream",
+    ) -> None:
+        super().__init__(_in_turns(blocks), status, media_type=media_type)
         self._source = download.source
 
     def close(self) -> None:
@@ -85,6 +91,14 @@ def download_response(request: Request, download: Download) -> Response:
         headers["content-range"] = f"bytes {bounds}/{size}"
     response = FileResponse(download, download.blocks(start, stop), status)
     response.headers.update(headers)
+    return response
+
+
+def whole_response(download: Download, media_type: str) -> Response:
+    """Answer with all of the file, whatever range was asked for."""
+    blocks = download.blocks(0, download.size)
+    response = FileResponse(download, blocks, media_type=media_type)
+    response.headers.update({**download.headers, "content-length": str(download.size)})
     return response
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import AsyncIterator
 
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +23,7 @@ from ai_batch.emulator.openai.errors import VendorError
 from ai_batch.emulator.openai.json_body import json_request
 from ai_batch.emulator.replies import json_reply
 from ai_batch.emulator.route import Call
+from ai_batch.emulator.turnstile import Turnstile
 from ai_batch.emulator.world import World
 
 MODELS = (
@@ -40,8 +40,6 @@ MODELS = (
     "omni-moderation-latest",
 )
 _CREATED = 1_790_000_000
-_MINUTE = 60.0
-_UNLIMITED = 10_000
 
 
 class LiveApi:
@@ -50,7 +48,8 @@ class LiveApi:
     def __init__(self, world: World) -> None:
         self._world = world
         self._answerer = answerer_of(world.options)
-        self._recent: deque[float] = deque()
+        limit = world.options.limits.requests_per_minute
+        self._turnstile = Turnstile(world.clock, limit)
 
     async def answer(self, call: Call) -> Response:
         """POST to one of the live endpoints."""
@@ -69,24 +68,17 @@ class LiveApi:
         return Response(answered.body, answered.status, limits, "application/json")
 
     def _take_turn(self) -> dict[str, str]:
-        limit = self._world.options.limits.requests_per_minute
-        now = self._world.clock.now()
-        while self._recent and self._recent[0] <= now - _MINUTE:
-            self._recent.popleft()
-        most = limit or _UNLIMITED
-        wait = self._recent[0] + _MINUTE - now if self._recent else 0.0
-        if limit is not None and len(self._recent) >= limit:
-            headers = {**_limits(most, 0, wait), "retry-after": str(int(wait) + 1)}
-            raise VendorError(
-                f"Rate limit reached for requests. Limit: {limit} per minute.",
-                status=429,
-                type="requests",
-                code="rate_limit_exceeded",
-                headers=headers,
-            )
-        if limit is not None:
-            self._recent.append(now)
-        return _limits(most, most - len(self._recent), wait)
+        turn = self._turnstile.take()
+        headers = _limits(turn.limit, turn.left, turn.reset)
+        if turn.passed:
+            return headers
+        raise VendorError(
+            f"Rate limit reached for requests. Limit: {turn.limit} per minute.",
+            status=429,
+            type="requests",
+            code="rate_limit_exceeded",
+            headers={**headers, "retry-after": str(int(turn.reset) + 1)},
+        )
 
     async def models(self, call: Call) -> Response:
         """GET /models."""
