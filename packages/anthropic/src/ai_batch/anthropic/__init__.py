@@ -1,0 +1,17 @@
+"""Answer requests through Anthropic's Message Batches API."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ai_batch.anthropic.processor import AnthropicProcessor
+
+__all__ = ["AnthropicProcessor"]
+
+
+def __getattr__(name: str) -> object:
+    # What lists the providers, such as a command line, need not wait for pydantic.
+    if name == "AnthropicProcessor":
+        from ai_batch.anthropic.processor import AnthropicProcessor
+
+        return AnthropicProcessor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
