@@ -25,7 +25,7 @@ CORE_LAYERS = [
     ["policy", "options", "estimate", "owners"],
     ["database", "migrations", "records", "statements", "budget", "leases"],
     ["ledger", "delivery"],
-    ["spool", "requestlog", "planner", "planning", "accounting", "reader", "shardfiles"],
+    ["spool", "requestlog", "parts", "planner", "planning", "accounting", "reader", "shardfiles"],
     ["submission", "collect", "advance"],
     ["engine"],
     ["progress", "run", "job", "jobs"],

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
 import msgspec
 
 from ai_batch.core.errors import VendorFault
+from ai_batch.core.parts import PartRows, read_part
 from ai_batch.core.provider import Provider, Scan
 from ai_batch.core.results import ItemError
-from ai_batch.core.rows import UNREADABLE, RowTable, Source, split_rows
+from ai_batch.core.rows import UNREADABLE, Place, RowTable, Source, split_rows
 from ai_batch.core.spool import JobFolder, members_of
 from ai_batch.core.state import Shard
 
@@ -35,8 +36,12 @@ _ANSWERED, _FAILED, _MAY_RETRY, _RETRY = range(4)
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """What a shard came to. ``retry`` holds the indices that a child shard is to ask again."""
+    """What a shard came to. ``retry`` holds the indices that a child shard is to ask again.
 
+    ``rows`` counts the rows that are ours, a request's first one each.
+    """
+
+    rows: int = 0
     ok: int = 0
     failed: int = 0
     retry: array[int] = field(default_factory=lambda: array("Q"))
@@ -98,6 +103,8 @@ class Accountant:
         self._verdicts = bytearray(shard.count)
         self._local: list[bytes] = []
         self._local_end = 0
+        self._parts = PartRows(folder, shard.name)
+        self._parts.load(self._place_of)
         self.account = Account()
 
     def read(self, source: Source) -> None:
@@ -116,13 +123,15 @@ class Accountant:
             return
         position = self._position(scan.wire_id)
         if position is None:
-            account.foreign += 1
+            self._take_part(scan, Place(offset, len(row), source, retried=False))
             return
         if self._table.source(position):
             account.duplicates += 1
             # The first row counts, unless it is the vendor's error and this one an answer.
             if self._answered(position) or scan.error is not None:
                 return
+        else:
+            account.rows += 1
         error = scan.error
         if error is None:
             self._add_usage(scan)
@@ -154,7 +163,9 @@ class Accountant:
             return None
         if len(digits) > MAX_DIGITS:
             return None
-        index = int(digits)
+        return self._place_of(int(digits))
+
+    def _place_of(self, index: int) -> int | None:
         members = self._members
         if isinstance(members, range):
             position = index - members.start
@@ -163,8 +174,50 @@ class Accountant:
         found = position < len(members) and members[position] == index
         return position if found else None
 
+    def _take_part(self, scan: Scan, row: Place) -> None:
+        """Account for a row of one of a request's lines, if it is one, as for whole requests."""
+        account = self.account
+        place = read_part(scan.wire_id, self._prefix)
+        position = None if place is None else self._place_of(place.request)
+        gathered = None
+        if place is not None and position is not None:
+            gathered = self._parts.of(position, place.parts)
+        if place is None or gathered is None:
+            account.foreign += 1
+            return
+        if gathered.table.source(place.part):
+            account.duplicates += 1
+            if not gathered.failed[place.part] or scan.error is not None:
+                return
+        else:
+            account.rows += 1
+        if scan.error is None:
+            self._add_usage(scan)
+        gathered.failed[place.part] = 0 if scan.error is None else _verdict(scan.error)
+        gathered.table.put(place.part, row.offset, row.length, Source(row.source), retried=False)
+
+    def _settle_parts(self) -> None:
+        """Give each request whose lines all have rows its place: all of them, or an error's."""
+        for position, gathered in self._parts.whole():
+            if self._table.source(position):
+                continue
+            failed = gathered.failed
+            # An error that does not pass is the request's, whatever the others are.
+            worst = next((kind for kind in (_FAILED, _MAY_RETRY) if kind in failed), _ANSWERED)
+            self._verdicts[position] = worst
+            if worst == _ANSWERED:
+                self._table.put(position, 0, 0, Source.JOINED, retried=False)
+            else:
+                row = gathered.table[failed.index(worst)]
+                self._table.put(position, row.offset, row.length, Source(row.source), retried=False)
+
+    def carried(self, indices: Iterable[int]) -> Iterator[bytes]:
+        """What of these requests is answered already, for the child shard that asks the rest."""
+        return self._parts.carry(indices, self._place_of)
+
     def count_missing(self) -> int:
         """How many requests have no row yet."""
+        self._settle_parts()
         self.account.missing = self._table.unseen()
         return self.account.missing
 
@@ -213,9 +266,23 @@ class Accountant:
         account.failed = verdicts.count(_FAILED) + verdicts.count(_MAY_RETRY)
         with self._folder.written(self._folder.file(self._shard.name, "local.jsonl")) as file:
             _write_lines(file, self._local)
+        self._write_joined()
         with self._folder.written(self._folder.file(self._shard.name, "rows")) as file:
             file.write(self._table.data)
         return account
+
+    def _write_joined(self) -> None:
+        table = self._table
+        whole = [at for at, _ in self._parts.whole() if table.source(at) == Source.JOINED]
+        if not whole:
+            return
+        path = self._folder.file(self._shard.name, Source.JOINED.kind)
+        end = 0
+        with self._folder.written(path) as file:
+            for position, row in self._parts.joined(whole):
+                table.put(position, end, len(row), Source.JOINED, retried=False)
+                file.write(row + b"\n")
+                end += len(row) + 1
 
 
 def _verdict(error: ItemError | None) -> int:

@@ -310,8 +310,8 @@ class Advancer:
         done = status.completed + status.failed
         age = now - (shard.submitted_at or now)
         return {
-            "live_completed": max(status.completed, shard.live_completed),
-            "live_failed": max(status.failed, shard.live_failed),
+            "live_completed": min(max(status.completed, shard.live_completed), shard.count),
+            "live_failed": min(max(status.failed, shard.live_failed), shard.count),
             "failures": 0,
             "next_at": self._poll_at(now, age, done, status.total),
         }

@@ -173,7 +173,7 @@ class Collector:
         **child_changes: int,
     ) -> Shard:
         account = accountant.write()
-        children = self._children(shard, account, child_changes) if account.retry else []
+        children = self._children(shard, accountant, child_changes) if account.retry else []
         return self._ledger.move(
             shard,
             to,
@@ -187,7 +187,9 @@ class Collector:
             next_at=self._ledger.now(),
         )
 
-    def _children(self, shard: Shard, account: Account, changes: dict[str, int]) -> list[Shard]:
+    def _children(
+        self, shard: Shard, accountant: Accountant, changes: dict[str, int]
+    ) -> list[Shard]:
         mended = changes.get("mended", 0)
         suffix = f"-{changes['attempt']}" if not mended else f"-r{mended}"
         child = write_child(
@@ -195,8 +197,9 @@ class Collector:
             shard,
             self._provider,
             self._ledger.store_id,
-            account.retry,
+            accountant.account.retry,
             suffix=suffix,
+            carried=accountant.carried(accountant.account.retry),
             next_at=self._ledger.now(),
             **changes,
         )
@@ -281,6 +284,7 @@ class Collector:
                 self._ledger.store_id,
                 part,
                 suffix=suffix,
+                carried=accountant.carried(part),
                 next_at=shard.next_at,
             )
             for part, suffix in zip(halves(account.retry), ("-a", "-b"), strict=True)
@@ -302,9 +306,8 @@ def _damaged(shard: Shard, account: Account) -> bool:
         return True
     if not account.missing:
         return False
-    seen = shard.count - account.missing
     promised = shard.rows_expected
-    return shard.cut is None or (promised is not None and seen < promised)
+    return shard.cut is None or (promised is not None and account.rows < promised)
 
 
 def _damage(account: Account) -> str:

@@ -20,6 +20,7 @@ from ai_batch.core.migrations import migrate
 from ai_batch.core.provider import Candidate
 from ai_batch.core.records import (
     JOB_COLUMNS,
+    NO_USAGE,
     SHARD_COLUMNS,
     JobRecord,
     Totals,
@@ -121,8 +122,10 @@ class Ledger(Leases):
         """The job's counts, and its tokens by route."""
         with self._database.transaction() as tx:
             row = tx.execute(SELECT_TOTALS, (job_id,))[0]
+            # Not by its answers: a shard whose answers are of no use, or only parts, was paid too.
             usages = tx.execute(
-                "SELECT route, usage FROM shard WHERE job_id = ? AND ok > 0", (job_id,)
+                "SELECT route, usage FROM shard WHERE job_id = ? AND usage <> ?",
+                (job_id, NO_USAGE),
             )
         return read_totals(row, usages)
 

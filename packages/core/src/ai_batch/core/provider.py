@@ -26,6 +26,7 @@ __all__ = [
     "Route",
     "Scan",
     "Submission",
+    "part_id",
 ]
 
 
@@ -130,6 +131,14 @@ class Scan(NamedTuple):
     reasoning_tokens: int = 0
 
 
+def part_id(wire_id: str, part: int, parts: int) -> str:
+    """The wire id of one of the ``parts`` lines that a request takes, counted from 0.
+
+    In lower case letters, digits, ``-`` and ``_``, as every wire id.
+    """
+    return f"{wire_id}_{part}_{parts}"
+
+
 class Provider(Protocol):
     """A vendor's batch API."""
 
@@ -161,7 +170,12 @@ class Provider(Protocol):
         ...
 
     def encode(self, request: Request, route: Route, wire_id: str) -> bytes:
-        """The request as one line of the input, without the line's end."""
+        """The request as one line of the input, without the line's end.
+
+        A vendor that answers one text per line gets several for a request with several texts:
+        in order, with LF between them and ids by ``part_id``. ``Limits.max_inputs`` limits their
+        number.
+        """
         ...
 
     def scan(self, row: bytes, route: Route) -> Scan:
@@ -169,7 +183,11 @@ class Provider(Protocol):
         ...
 
     def decode(self, row: bytes, route: Route) -> tuple[str, Outcome]:
-        """The wire id and the answer. Raises ``ValueError`` for an unreadable row."""
+        """The wire id and the answer. Raises ``ValueError`` for an unreadable row.
+
+        Where ``encode`` gave several lines, ``row`` is a JSON array of their rows in order, all
+        of them answers; or the row of one that failed, whose error is the request's.
+        """
         ...
 
     def max_output_tokens(self, request: Request) -> int:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ai_batch.core.database import Row
 
 __all__ = [
+    "NO_USAGE",
     "SHARD_COLUMNS",
     "JobRecord",
     "Totals",
@@ -30,6 +31,9 @@ MAX_FAULTS = 100
 """How many of a vendor's faults a shard keeps; each request's own is in the spool."""
 
 SHARD_COLUMNS = tuple(column.name for column in fields(Shard))
+
+NO_USAGE = json.dumps((0,) * len(Usage.model_fields))
+"""The column of a shard that has paid for nothing."""
 
 _TO_COLUMN: dict[str, Callable[[Any], object]] = {
     "state": lambda state: state.value,

@@ -28,11 +28,16 @@ class Source(IntEnum):
     OUTPUT = 1
     ERRORS = 2
     LOCAL = 3
+    JOINED = 4
+    CARRIED = 5
 
     @property
     def kind(self) -> str:
         """The file's ending."""
-        return ("", "output.jsonl", "errors.jsonl", "local.jsonl")[self]
+        return _KINDS[self]
+
+
+_KINDS = ("", "output.jsonl", "errors.jsonl", "local.jsonl", "joined.jsonl", "carried.jsonl")
 
 
 class Place(NamedTuple):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
+from ai_batch.core.parts import CARRIED, carried_parts, without
 from ai_batch.core.planner import wire_id
 from ai_batch.core.provider import Provider
 from ai_batch.core.requestlog import RequestLog
@@ -20,6 +22,7 @@ __all__ = ["halves", "renewal", "write_child", "write_input"]
 def write_input(folder: JobFolder, shard: Shard, provider: Provider) -> Shard:
     """Encode the shard's requests under its token; the shard with its size as it now is."""
     size = tokens = 0
+    carried = carried_parts(folder, shard.name)
     with (
         RequestLog(folder) as log,
         folder.written(folder.file(shard.name, "input.jsonl")) as file,
@@ -27,6 +30,8 @@ def write_input(folder: JobFolder, shard: Shard, provider: Provider) -> Shard:
         for index in members_of(folder, shard):
             request: Request = log.request(index)
             line = provider.encode(request, shard.route, wire_id(shard.token, index))
+            if index in carried:
+                line = without(line, carried[index])
             file.write(line)
             file.write(b"\n")
             size += len(line) + 1
@@ -42,11 +47,13 @@ def write_child(
     indices: Sequence[int],
     *,
     suffix: str,
+    carried: Iterable[bytes] = (),
     **changes: float,
 ) -> Shard:
     """A new shard for some of the parent's requests, its files written; ``seq`` is not yet set.
 
     Its name and token derive from the parent's, so that doing this twice gives the same files.
+    ``carried`` are rows that need not be asked for again.
     """
     name = f"{parent.name}{suffix}"
     child = Shard(
@@ -68,7 +75,17 @@ def write_child(
     if not child.contiguous:
         with folder.written(folder.file(name, "members")) as file:
             write_members(file, array("Q", indices))
+    _write_carried(folder, name, carried)
     return write_input(folder, child, provider)
+
+
+def _write_carried(folder: JobFolder, name: str, lines: Iterable[bytes]) -> None:
+    lines = iter(lines)
+    first = next(lines, None)
+    if first is None:
+        return
+    with folder.written(folder.file(name, CARRIED)) as file:
+        file.writelines(line + b"\n" for line in chain((first,), lines))
 
 
 def halves(indices: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:

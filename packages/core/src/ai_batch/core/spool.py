@@ -8,6 +8,8 @@
         0001.output.jsonl       what came back, byte for byte
         0001.errors.jsonl
         0001.local.jsonl        errors that the provider gave no row for
+        0001.joined.jsonl       rows of requests that took several lines, one for each request
+        0001.carried.jsonl      rows of such requests that an earlier shard has paid for
         0001.rows               where each request's row is: 16 bytes per request
 
 Files appear by renaming, complete and synced, or not at all. Folders have mode 0700 and files
@@ -95,7 +97,7 @@ class JobFolder:
         return self.path / "requests.offsets"
 
     def file(self, name: str, kind: str) -> Path:
-        """A shard's file: members, input.jsonl, output.jsonl, errors.jsonl, local.jsonl, rows."""
+        """A shard's file, by its ending: members, input.jsonl, output.jsonl, rows and so on."""
         return self.path / f"{name}.{kind}"
 
     @contextlib.contextmanager
