@@ -61,6 +61,11 @@ class NativeProcessor:
                 self._jobs_made = Jobs(self._make_provider(), self._options)
             return self._jobs_made
 
+    @property
+    def provider(self) -> Provider:
+        """What speaks to the vendor: its limits, prices, and single calls."""
+        return self._jobs.provider
+
     # -- what a user calls ------------------------------------------------------------------
 
     def process(self, requests: Requests) -> BatchResponse:

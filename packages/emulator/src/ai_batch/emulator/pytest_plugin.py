@@ -11,6 +11,9 @@ import pytest
 if TYPE_CHECKING:
     from ai_batch.emulator.emulator import Emulator
 
+# Whoever inherits the contract sees what differed, as in tests of their own.
+pytest.register_assert_rewrite("ai_batch.emulator.contract")
+
 
 @pytest.fixture
 def ai_batch_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:

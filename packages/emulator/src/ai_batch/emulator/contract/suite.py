@@ -1,0 +1,15 @@
+"""The whole contract."""
+
+from __future__ import annotations
+
+from ai_batch.emulator.contract.calls import CallContract
+from ai_batch.emulator.contract.content import ContentContract
+from ai_batch.emulator.contract.crash import CrashContract
+from ai_batch.emulator.contract.faults import FaultContract
+from ai_batch.emulator.contract.jobs import JobContract
+
+__all__ = ["ProviderContract"]
+
+
+class ProviderContract(JobContract, ContentContract, CallContract, FaultContract, CrashContract):
+    """Inherit from it, and set ``subject``: pytest then tests that provider."""
