@@ -70,8 +70,12 @@ def _time(value: object) -> float | None:
 
 
 def may_belong_to(batch: JSONObject, submission: Submission) -> bool:
-    """Whether the batch has as many requests as the submission, and is not known to be another."""
-    return batch.get("id") not in submission.rejected and _total(batch) == submission.count
+    """Whether the batch has as many requests as the submission, and is not known to be another.
+
+    No batch has none: counts of zero tell nothing.
+    """
+    total = sum(_counts(batch).values())
+    return batch.get("id") not in submission.rejected and total in {0, submission.count}
 
 
 def is_over(batch: JSONObject) -> bool:
@@ -95,10 +99,6 @@ def token_of_row(row: bytes) -> str | None:
 def _counts(batch: JSONObject) -> dict[str, int]:
     found = cast("dict[str, Any]", batch.get("request_counts") or {})
     return {name: found[name] for name in COUNTS if isinstance(found.get(name), int)}
-
-
-def _total(batch: JSONObject) -> int:
-    return sum(_counts(batch).values())
 
 
 def read_status(batch: JSONObject) -> RemoteStatus:

@@ -82,7 +82,8 @@ def _answered(messages: Sequence[Message]) -> Iterator[Problem]:
         field = f"messages[{place}]"
         if message.role != "tool":
             yield from _unanswered(waiting, field)
-            calls = [part.id for part in message.parts if type(part) is ToolCall]
+            parts = message.parts if message.role == "assistant" else ()
+            calls = [part.id for part in parts if type(part) is ToolCall]
             waiting = set(calls)
             if len(calls) > len(waiting):
                 yield Problem("two tool calls have the same id", field=field)
@@ -117,7 +118,7 @@ def _misplaced(role: Role, part: Part) -> str | None:
     if isinstance(part, Audio):
         return "Anthropic takes no audio; send a transcript"
     allowed = ", ".join(kind.__name__ for kind in _ALLOWED[role])
-    found = f"a {type(part).__name__} can't be in a message of role {role}, only {allowed}"
+    found = f"{type(part).__name__} can't be in a message of role {role}, only {allowed}"
     return f"{found}; use tool_result()" if isinstance(part, ToolResult) else found
 
 

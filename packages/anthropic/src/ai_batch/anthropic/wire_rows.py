@@ -106,10 +106,14 @@ def _decode_slowly(row: bytes) -> tuple[str, Outcome]:
     wire_id = value_of(fields.get("custom_id", _NULL))
     if not isinstance(wire_id, str):
         raise ValueError("the row has no custom_id")  # noqa: TRY004 - a fault of the row
-    result = value_of(fields.get("result", _NULL))
-    if not isinstance(result, dict):
+    result = _object(value_of(fields.get("result", _NULL)))
+    if not result:
         return wire_id, invalid("the row has no result", raw=row)
-    return wire_id, _unsuccessful(cast("JSONObject", result), row)
+    return wire_id, _unsuccessful(result, row)
+
+
+def _object(value: object) -> JSONObject:
+    return cast("JSONObject", value) if isinstance(value, dict) else {}
 
 
 def _unsuccessful(result: JSONObject, row: bytes) -> ItemError:
@@ -127,10 +131,9 @@ def _unsuccessful(result: JSONObject, row: bytes) -> ItemError:
 
 
 def _errored(detail: object, row: bytes) -> ItemError:
-    outer = cast("JSONObject", detail) if isinstance(detail, dict) else {}
-    request_id = outer.get("request_id")
+    request_id = _object(detail).get("request_id")
     known = request_id if isinstance(request_id, str) else None
-    error = fault(None, outer or detail, request_id=known, raw=row)
+    error = fault(None, detail, request_id=known, raw=row)
     return error.model_copy(update={"retryable": error.code not in PERMANENT})
 
 
