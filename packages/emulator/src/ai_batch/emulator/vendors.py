@@ -6,8 +6,14 @@ from collections.abc import Callable
 
 from ai_batch.emulator.anthropic.vendor import AnthropicVendor
 from ai_batch.emulator.gcs.vendor import StorageVendor
+from ai_batch.emulator.gemini.vendor import GeminiVendor
 from ai_batch.emulator.openai.vendor import OpenAIVendor
 from ai_batch.emulator.route import Vendor
 from ai_batch.emulator.world import World
 
-VENDORS: tuple[Callable[[World], Vendor], ...] = (OpenAIVendor, AnthropicVendor, StorageVendor)
+VENDORS: tuple[Callable[[World], Vendor], ...] = (
+    OpenAIVendor,
+    AnthropicVendor,
+    GeminiVendor,
+    StorageVendor,
+)
