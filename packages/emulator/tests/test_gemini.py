@@ -145,6 +145,12 @@ def responses(job: types.BatchJob) -> list[types.InlinedResponse]:
     return job.dest.inlined_responses or []
 
 
+def details(error: errors.APIError) -> list[Line]:
+    """The details of an error, which the SDK leaves in the body."""
+    found: list[Line] = vars(error)["details"]["error"]["details"]
+    return found
+
+
 # ---- files
 
 
@@ -316,7 +322,7 @@ def test_an_output_can_only_be_downloaded(studio: Studio) -> None:
 
 def test_both_spellings_are_read(studio: Studio) -> None:
     """snake_case and camelCase may be mixed on every level, and lines need no envelope."""
-    lines = [
+    lines: list[Line] = [
         {
             "key": "snake",
             "request": {
@@ -381,12 +387,13 @@ def test_answers_of_a_function_become_rows(make_studio: Callable[..., Studio]) -
     def answer(endpoint: str, body: Any) -> Any:
         assert endpoint == f"/models/{MODEL}:generateContent"
         text = body["contents"][0]["parts"][0]["text"]
-        blocked = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {}}
-        return {
+        blocked: Line = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {}}
+        answers: dict[str, Any] = {
             "say 0": blocked,
             "say 1": (429, {"error": {"code": 429, "message": "Too many."}}),
             "say 2": (500, {}),
-        }.get(text)
+        }
+        return answers.get(text)
 
     studio = make_studio(answer=answer)
     rows = studio.rows(studio.run(studio.lines(4)))
@@ -461,8 +468,8 @@ def test_inline_options_are_understood(studio: Studio) -> None:
 
 def test_an_unknown_inline_field_is_refused_at_once(studio: Studio) -> None:
     """The whole call is a 400 that says where the field is."""
-    item = {"request": {"contents": [], "thinkingConfig": {}}}
-    body = {"batch": {"inputConfig": {"requests": {"requests": [item]}}}}
+    item: Line = {"request": {"contents": [], "thinkingConfig": {}}}
+    body: Line = {"batch": {"inputConfig": {"requests": {"requests": [item]}}}}
     path = f"/v1/models/{MODEL}:batchGenerateContent"
     answer = studio.raw("POST", path, json=body)
     assert answer.status_code == 400
@@ -626,7 +633,7 @@ def test_concurrent_jobs_and_tokens_are_limited(make_studio: Callable[..., Studi
     with pytest.raises(errors.ClientError) as caught:
         studio.submit(studio.lines(1))
     assert (caught.value.code, caught.value.status) == (429, "RESOURCE_EXHAUSTED")
-    assert caught.value.details["error"]["details"][0]["@type"].endswith("google.rpc.Help")
+    assert details(caught.value)[0]["@type"].endswith("google.rpc.Help")
     studio.emulator.advance(hours=1)
     studio.submit(studio.lines(1))
     other = make_studio(timing=TIMES, gemini_limits=GeminiLimits(enqueued_tokens={MODEL: 60}))
@@ -646,7 +653,7 @@ def test_unknown_models_and_keys_are_refused(make_studio: Callable[..., Studio])
     with pytest.raises(errors.ClientError) as refused:
         wrong.client.batches.list()
     assert refused.value.code == 400
-    assert refused.value.details["error"]["details"][0]["reason"] == "API_KEY_INVALID"
+    assert details(refused.value)[0]["reason"] == "API_KEY_INVALID"
     url = studio.emulator.gemini_url
     assert httpx2.get(f"{url}/v1beta/batches").status_code == 403
     assert httpx2.get(f"{url}/v1beta/batches?key=good").status_code == 200
@@ -811,5 +818,6 @@ def test_a_status_comes_in_googles_words(studio: Studio) -> None:
     with pytest.raises(errors.ServerError) as caught:
         studio.inline([request(1)])
     assert (caught.value.code, caught.value.status) == (503, "UNAVAILABLE")
-    assert caught.value.response.headers["retry-after"] == "7"
+    answer: httpx2.Response = vars(caught.value)["response"]
+    assert answer.headers["retry-after"] == "7"
     assert studio.emulator.stats.batches_created == 0
