@@ -58,20 +58,16 @@ def split(body: Path, lines: Path, max_requests: int) -> int:
     """
     if body.stat().st_size == 0:
         raise _not_json("unexpected end of data")
-    with body.open("rb") as source, mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        try:
-            items = msgspec.json.decode(data, type=_Body).requests
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            # The exception's frames would hold the map open.
-            items = None
-        if items is None:
-            raise _explained(bytes(data), max_requests)
-        _check_total(len(items), max_requests)
-        _write(items, lines)
-        total = len(items)
-        # They are views of the map, which cannot be closed before them.
-        del items
-    return total
+    with body.open("rb") as source:
+        # It is not closed here but with the last of the items, which are views of it.
+        data = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        items = msgspec.json.decode(data, type=_Body).requests
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _explained(bytes(data), max_requests) from None
+    _check_total(len(items), max_requests)
+    _write(items, lines)
+    return len(items)
 
 
 def _check_total(total: int, max_requests: int) -> None:

@@ -53,7 +53,7 @@ def ended_at(batch: BatchRecord) -> float | None:
     done = work_due_at(batch) + executed.lag
     if batch.cancel_at is not None:
         return max(done, batch.cancel_at + batch.durations.cancelling)
-    return done if executed.expired else done + batch.durations.finalizing
+    return expires_at(batch) if executed.expired else done + batch.durations.finalizing
 
 
 def status_at(batch: BatchRecord, now: float) -> Status:

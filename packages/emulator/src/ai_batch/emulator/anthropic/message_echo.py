@@ -8,10 +8,11 @@ from ai_batch.emulator.anthropic.models import resolved
 from ai_batch.emulator.anthropic.prompt_tokens import PromptTokens, prompt_tokens
 from ai_batch.emulator.json_types import JsonObject, JsonValue, as_list, as_object, as_text, encode
 from ai_batch.emulator.schema_instance import minimal_instance
-from ai_batch.emulator.texts import cut_to_tokens, last_user_text, positive, tokens_of
+from ai_batch.emulator.texts import content_text, cut_to_tokens, positive, tokens_of
 
 REFUSE = "emulator:refusal"
 PAUSE = "emulator:pause_turn"
+THINK = "emulator:thinking"
 OVERFLOW = "emulator:model_context_window_exceeded"
 _THOUGHT = "The user wants to hear this again."
 _SIGNATURE = "ZW11bGF0b3I="
@@ -27,10 +28,12 @@ def message(body: JsonObject, identity: str, service_tier: str) -> JsonObject:
     """Return a `message`: the last user text, an instance of a schema, or the call of a tool.
 
     The words `emulator:refusal`, `emulator:pause_turn` and
-    `emulator:model_context_window_exceeded` in that text make the message end so.
+    `emulator:model_context_window_exceeded` in that text make the message end so, and
+    `emulator:thinking` makes it begin with a thought that nobody asked for.
     """
-    ending = _ending(body, identity)
-    thought = _thinks(body)
+    said = _said(body)
+    ending = _ending(body, said, identity)
+    thought = THINK in said or _thinks(body)
     blocks: list[JsonValue] = [*([_thinking_block()] if thought else []), *ending.content]
     written = sum(_tokens(as_object(block)) for block in blocks)
     found: JsonObject = {
@@ -88,8 +91,22 @@ def _thinking_block() -> JsonObject:
     return {"type": "thinking", "thinking": _THOUGHT, "signature": _SIGNATURE}
 
 
-def _ending(body: JsonObject, identity: str) -> _Ending:
-    said = last_user_text(body.get("messages"))
+def _said(body: JsonObject) -> str:
+    """Return what the user said last: words, or what a tool has found."""
+    texts: list[str] = []
+    for message in reversed(as_list(body.get("messages"))):
+        if as_object(message).get("role") == "user":
+            content = as_object(message).get("content")
+            if isinstance(content, str):
+                return content
+            for block in map(as_object, as_list(content)):
+                is_result = block.get("type") == "tool_result"
+                texts.append(content_text(block.get("content") if is_result else [block]))
+            break
+    return "\n".join(text for text in texts if text)
+
+
+def _ending(body: JsonObject, said: str, identity: str) -> _Ending:
     if "emulator:" in said and (odd := _odd(body, said, identity)) is not None:
         return odd
     tools = forced_tools(body)
@@ -133,7 +150,7 @@ def _limited(body: JsonObject, text: str) -> _Ending:
             return _Ending([_text(text)] if text else [], "stop_sequence", stop)
     if limit is not None and tokens_of(text) > limit:
         return _Ending([_text(cut_to_tokens(text, limit))], "max_tokens")
-    return _Ending([_text(text)], "end_turn")
+    return _Ending([_text(text)] if text else [], "end_turn")
 
 
 def _text(text: str) -> JsonObject:

@@ -26,6 +26,7 @@ MODELS = (
     "claude-sonnet-4-6",
     *DATED.values(),
 )
+LEAST_MAX_OUTPUT = 64_000
 LONG_OUTPUT = "output-300k-2026-03-24"
 _ADAPTIVE_ONLY = re.compile(r"claude-[a-z]+-(4-[7-9]|[5-9]|mythos)")
 _SMALL = re.compile(r"claude-(haiku|(opus|sonnet)-4-5|3)")
@@ -44,7 +45,7 @@ def is_adaptive_only(model: str) -> bool:
 def max_output(model: str, *, long_output: bool = False) -> int:
     """Return the largest `max_tokens` of a model."""
     if _SMALL.match(model):
-        return 64_000
+        return LEAST_MAX_OUTPUT
     return 300_000 if long_output else 128_000
 
 

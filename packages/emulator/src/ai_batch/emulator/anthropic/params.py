@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from ai_batch.emulator.answers import Answered
 from ai_batch.emulator.anthropic.errors import error_body
 from ai_batch.emulator.anthropic.message_rules import message_problems
-from ai_batch.emulator.anthropic.models import LONG_OUTPUT, is_adaptive_only, max_output
+from ai_batch.emulator.anthropic.models import (
+    LEAST_MAX_OUTPUT,
+    LONG_OUTPUT,
+    is_adaptive_only,
+    max_output,
+)
 from ai_batch.emulator.anthropic.tool_rules import tool_problems
 from ai_batch.emulator.json_types import JsonObject, JsonValue, as_count, as_object, as_text, encode
 
@@ -77,7 +82,7 @@ class Rules:
             and len(messages) == 1
             and _is_plain_user(messages[0])
             and type(limit) is int
-            and 1 <= limit <= _MIN_BUDGET
+            and 1 <= limit <= LEAST_MAX_OUTPUT
             and self.known_model(as_text(body.get("model")) or "no-such")
         )
 

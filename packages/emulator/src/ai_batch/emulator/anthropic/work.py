@@ -56,7 +56,9 @@ class BatchWork:
     def _archive(self, batch: BatchRecord) -> bool:
         self.results(batch.id).unlink(missing_ok=True)
         with self._world.lock:
-            self._ledger.save(replace(batch, archived=True))
+            # It may have been deleted meanwhile.
+            if self._ledger.find(batch.id) is not None:
+                self._ledger.save(replace(batch, archived=True))
         return True
 
     def _execute(self, batch: BatchRecord) -> bool:
