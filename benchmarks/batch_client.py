@@ -1,4 +1,6 @@
-"""One job in a process of its own: plan to results of N chat requests of about 1 KB.
+"""One job in a process of its own: plan to results of N requests.
+
+Chat requests are of about 1 KB; embedding requests are read into numpy arrays.
 
 Prints one line of JSON. The processor time is this process's alone, so that the emulator, which
 runs in another one, is not in it; memory is the highest above what the imports took.
@@ -12,28 +14,71 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from ai_batch.core import ChatRequest, user
+from ai_batch.anthropic import AnthropicProcessor
+from ai_batch.core import ChatRequest, EmbeddingRequest, NativeProcessor, Request, Result, user
+from ai_batch.emulator.remote import RemoteEmulator
+from ai_batch.gemini import GeminiProcessor
 from ai_batch.openai import OpenAIProcessor
 
 TEXT = "The quick brown fox jumps over the lazy dog, and then it does so once more. " * 13
+DIMENSIONS = 1536
 
-IMPORTED_WHEN_USED = (
-    "ai_batch.core.jobs",
-    "ai_batch.openai.provider",
-    "anyio._backends._asyncio",
-    "httpcore2",
-    "openai.resources.batches",
-    "openai.resources.files",
-)
+IMPORTED_WHEN_USED = {
+    "openai": ("ai_batch.openai.provider", "openai.resources.batches", "openai.resources.files"),
+    "anthropic": ("ai_batch.anthropic.provider", "anthropic.resources.messages.batches"),
+    "gemini": ("ai_batch.gemini.provider", "google.genai"),
+}
+BY_ALL = ("ai_batch.core.jobs", "anyio._backends._asyncio", "httpcore2", "numpy")
 
 
-def requests(count: int) -> Iterator[ChatRequest]:
+def openai(emulator: RemoteEmulator, **options: Any) -> NativeProcessor:
+    """A processor of OpenAI."""
+    url = emulator.openai_url
+    return OpenAIProcessor(
+        model="gpt-4o-mini", embedding_model="text-embedding-3-small", base_url=url, **options
+    )
+
+
+def anthropic(emulator: RemoteEmulator, **options: Any) -> NativeProcessor:
+    """A processor of Anthropic."""
+    return AnthropicProcessor(model="claude-haiku-4-5", base_url=emulator.anthropic_url, **options)
+
+
+def gemini(emulator: RemoteEmulator, **options: Any) -> NativeProcessor:
+    """A processor of Gemini."""
+    url = emulator.gemini_url
+    return GeminiProcessor(
+        model="gemini-2.5-flash", embedding_model="gemini-embedding-001", base_url=url, **options
+    )
+
+
+PROVIDERS: dict[str, Callable[..., NativeProcessor]] = {
+    "openai": openai,
+    "anthropic": anthropic,
+    "gemini": gemini,
+}
+
+
+def requests(count: int, kind: str) -> Iterator[Request]:
     """Requests that differ, one at a time."""
     for number in range(count):
-        yield ChatRequest(id=f"request-{number}", messages=[user(f"{number}: {TEXT}")])
+        if kind == "chat":
+            yield ChatRequest(id=f"request-{number}", messages=[user(f"{number}: {TEXT}")])
+        else:
+            yield EmbeddingRequest(
+                id=f"request-{number}", texts=[f"{number}: {TEXT[:200]}"], dimensions=DIMENSIONS
+            )
+
+
+def is_answered(result: Result) -> bool:
+    """Look at the answer as a user would: its text, or its vectors in an array."""
+    if result.embedding is not None:
+        return result.embedding.array.shape == (1, DIMENSIONS)
+    return result.chat is not None and bool(result.chat.content)
 
 
 def memory(field: str) -> float:
@@ -53,25 +98,27 @@ def processor_seconds() -> float:
 def main() -> None:
     """Run the job and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True)
+    parser.add_argument("--url", required=True, help="the emulator's address")
+    parser.add_argument("--provider", choices=PROVIDERS, default="openai")
+    parser.add_argument("--kind", choices=("chat", "embedding"), default="chat")
     parser.add_argument("--count", type=int, required=True)
     arguments = parser.parse_args()
-    for name in IMPORTED_WHEN_USED:
+    for name in (*BY_ALL, *IMPORTED_WHEN_USED[arguments.provider]):
         importlib.import_module(name)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # Forget the peak so far.
     baseline = memory("VmRSS")
     with tempfile.TemporaryDirectory() as home:
-        processor = OpenAIProcessor(
-            model="gpt-4o-mini", base_url=arguments.url, api_key="test", home=home
-        )
+        emulator = RemoteEmulator(arguments.url)
+        processor = PROVIDERS[arguments.provider](emulator, api_key="test", home=home)
         started, cpu = time.perf_counter(), processor_seconds()
-        job = processor.submit(requests(arguments.count))
+        job = processor.submit(requests(arguments.count, arguments.kind))
         submitted = processor_seconds()
         response = job.join()
         joined = processor_seconds()
-        answered = sum(1 for result in response if result.chat is not None)
+        answered = sum(map(is_answered, response))
         ended = processor_seconds()
         figures = {
+            "provider": arguments.provider,
             "requests": arguments.count,
             "answered": answered,
             "wall_s": time.perf_counter() - started,

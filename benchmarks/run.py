@@ -5,6 +5,7 @@ noisy: processor seconds are steadier than seconds, and ratios within one run st
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -27,6 +28,12 @@ IMPORTS = (
     "import ai_batch.openai",
     "from ai_batch.openai import OpenAIProcessor",
 )
+
+
+TITLES = {
+    "chat": "Chat requests of 1 KB",
+    "embedding": "Embeddings of 1,536 dimensions, into numpy",
+}
 
 
 def python(*arguments: str) -> str:
@@ -72,23 +79,25 @@ def imports(runs: int) -> None:
     table("Import", ["statement", "min s", "median s", "imports the SDK"], rows)
 
 
-def jobs(counts: list[int], runs: int) -> None:
-    """Run whole jobs of different sizes, each in a process of its own."""
+def jobs(kind: str, providers: list[str], counts: list[int], runs: int) -> None:
+    """Run whole jobs of different sizes, each in a process of its own, providers in turn."""
     rows: list[list[str]] = []
     client = str(HERE / "batch_client.py")
     with Emulator.spawn(answer="canned", track_items=False) as emulator:
-        for count in counts * runs:
-            command = [client, "--url", emulator.openai_url, "--count", str(count)]
-            figures: dict[str, Any] = json.loads(python(*command))
+        for _, count, provider in itertools.product(range(runs), counts, providers):
+            command = [client, "--url", emulator.url, "--count", str(count), "--kind", kind]
+            figures: dict[str, Any] = json.loads(python(*command, "--provider", provider))
             rows.append(_row(figures))
-    names = ["requests", "batches", "wall s", "processor s", "requests per processor second"]
+    names = ["provider", "requests", "batches", "wall s", "processor s"]
+    rates = ["requests per processor second"]
     stages = ["plan, submit s", "collect s", "results s"]
-    table("Chat requests of 1 KB", [*names, *stages, "peak MB above imports"], rows)
+    table(TITLES[kind], [*names, *rates, *stages, "peak MB above imports"], rows)
 
 
 def _row(figures: dict[str, Any]) -> list[str]:
     stages = ("cpu_plan_and_submit_s", "cpu_collect_s", "cpu_results_s")
     return [
+        figures["provider"],
         f"{figures['requests']:,}",
         str(figures["batches"]),
         f"{figures['wall_s']:.1f}",
@@ -113,11 +122,15 @@ def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument("--embeddings", type=int, nargs="*", default=[20_000])
+    parser.add_argument("--providers", nargs="*", default=["openai", "anthropic", "gemini"])
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     imports(5)
     schedules()
-    jobs(arguments.count, arguments.runs)
+    jobs("chat", arguments.providers, arguments.count, arguments.runs)
+    with_vectors = [name for name in arguments.providers if name != "anthropic"]
+    jobs("embedding", with_vectors, arguments.embeddings, arguments.runs)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Summarises the docstrings of Python's standard library, and embeds them, in one batch job.
 
-Without a key it runs against the emulator: a worker process does the job, is killed with SIGKILL
-half-way, and started again, as after a power cut. The table at the end shows that nothing was
-lost and nothing was paid for twice.
+Without a key it runs against the emulator, with each provider in turn: a worker process does the
+job, is killed with SIGKILL half-way, and started again, as after a power cut. The tables show that
+nothing was lost and nothing was paid for twice.
 
-    python examples/stdlib_docstrings.py                    # against the emulator
-    python examples/stdlib_docstrings.py --live --count 50  # against OpenAI: OPENAI_API_KEY is set
+    python examples/stdlib_docstrings.py                      # all providers, emulated
+    python examples/stdlib_docstrings.py --provider gemini    # one of them
+    python examples/stdlib_docstrings.py --live --count 50    # OpenAI itself: OPENAI_API_KEY is set
 """
 
 import argparse
@@ -17,22 +18,82 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ai_batch.core import ChatRequest, EmbeddingRequest, Progress, Request, user
+from ai_batch.core import ChatRequest, EmbeddingRequest, NativeProcessor, Progress, Request, user
 from ai_batch.core.provider import Limits
 from ai_batch.emulator import Emulator, Timing
-from ai_batch.openai import OpenAIProcessor
 
-MODEL, EMBEDDING_MODEL = "gpt-5-mini", "text-embedding-3-small"
 PROMPT = "Summarise this docstring of Python's standard library in one line:\n\n"
 SKIPPED = {"test", "tests", "site-packages", "idlelib", "lib2to3", "turtledemo"}
 SHORTEST = 80
 BATCH = 600
 KILL_AT = 0.4
+
+
+# -- the providers: what changes from one to the other is the import and the models -----------
+
+
+def openai(**options: Any) -> NativeProcessor:
+    """OpenAI's Batch API."""
+    from ai_batch.openai import OpenAIProcessor
+
+    return OpenAIProcessor(model="gpt-5-mini", embedding_model="text-embedding-3-small", **options)
+
+
+def anthropic(**options: Any) -> NativeProcessor:
+    """Anthropic's Message Batches; Anthropic has no embeddings."""
+    from ai_batch.anthropic import AnthropicProcessor
+
+    return AnthropicProcessor(model="claude-haiku-4-5", **options)
+
+
+def gemini(**options: Any) -> NativeProcessor:
+    """The batch mode of Google's Gemini API."""
+    from ai_batch.gemini import GeminiProcessor
+
+    return GeminiProcessor(
+        model="gemini-2.5-flash-lite", embedding_model="gemini-embedding-001", **options
+    )
+
+
+def vertex(**options: Any) -> NativeProcessor:
+    """Batch prediction at Vertex AI, through a bucket."""
+    from ai_batch.gemini import VertexProcessor
+
+    return VertexProcessor(
+        model="gemini-2.5-flash-lite", embedding_model="gemini-embedding-001", **options
+    )
+
+
+PROVIDERS: dict[str, Callable[..., NativeProcessor]] = {
+    "openai": openai,
+    "anthropic": anthropic,
+    "gemini": gemini,
+    "vertex": vertex,
+}
+
+
+def addresses(emulator_url: str) -> dict[str, str]:
+    """The environment in which the vendors' SDKs talk to the emulator."""
+    return {
+        "OPENAI_API_KEY": "emulated",
+        "OPENAI_BASE_URL": f"{emulator_url}/v1",
+        "ANTHROPIC_API_KEY": "emulated",
+        "ANTHROPIC_BASE_URL": f"{emulator_url}/anthropic",
+        "GEMINI_API_KEY": "emulated",
+        "GOOGLE_GEMINI_BASE_URL": f"{emulator_url}/gemini",
+        "GOOGLE_VERTEX_BASE_URL": f"{emulator_url}/vertex",
+        "GOOGLE_CLOUD_PROJECT": "emulated",
+        "GOOGLE_CLOUD_LOCATION": "us-central1",
+        "STORAGE_EMULATOR_HOST": emulator_url,
+    }
+
+
+# -- the input --------------------------------------------------------------------------------
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
@@ -49,29 +110,30 @@ def docstrings() -> Iterator[tuple[str, str]]:
                         yield f"{module}.{node.name}:{node.lineno}", text
 
 
-def requests(count: int | None) -> Iterator[Request]:
+def requests(count: int | None, *, embeddings: bool) -> Iterator[Request]:
     """For each docstring a question for its summary, and its embedding."""
     for number, (name, text) in enumerate(docstrings()):
         if number == count:
             return
         yield ChatRequest(id=f"summary of {name}", messages=[user(f"{PROMPT}{name}\n\n{text}")])
-        yield EmbeddingRequest(id=f"embedding of {name}", texts=[f"{name}\n\n{text}"])
+        if embeddings:
+            yield EmbeddingRequest(id=f"embedding of {name}", texts=[f"{name}\n\n{text}"])
 
 
 # -- the worker: what a program that uses the library looks like ------------------------------
 
 
-def work(count: int | None, home: str | None) -> None:
+def work(provider: str, count: int | None, home: str | None) -> None:
     """Answer all requests; run again after a crash, it goes on where it stopped."""
     live = home is None
     options: dict[str, Any] = {} if live else {"home": home, "poll_interval": 0.4}
     if not live:
         # Small batches, so that there is something to be killed in between.
         options["limits"] = Limits(max_requests=BATCH, max_bytes=200_000_000)
-    with OpenAIProcessor(
-        model=MODEL, embedding_model=EMBEDDING_MODEL, on_progress=tell, **options
-    ) as processor:
-        response = processor.process(requests(count))
+    if provider == "vertex":
+        options["gcs_uri"] = os.environ.get("AI_BATCH_DEMO_BUCKET", "gs://ai-batch-demo/jobs")
+    with PROVIDERS[provider](on_progress=tell, **options) as processor:
+        response = processor.process(requests(count, embeddings=provider != "anthropic"))
         samples: list[str] = []
         vectors = 0
         for result in response:
@@ -97,29 +159,6 @@ def say(message: dict[str, Any]) -> None:
 
 
 # -- the demonstration: starts the emulator, and kills the worker half-way --------------------
-
-
-def first_sentence(endpoint: str, body: dict[str, Any]) -> dict[str, Any] | None:
-    """What the emulator answers: the docstring's first sentence. Embeddings are its own."""
-    if not endpoint.endswith("/chat/completions"):
-        return None
-    text = str(body["messages"][-1]["content"]).removeprefix(PROMPT)
-    answer = " ".join(text.split("\n\n")[1].split()).split(". ")[0]
-    used = {"prompt_tokens": len(text) // 4, "completion_tokens": len(answer) // 4}
-    return {
-        "id": "chatcmpl-demo",
-        "object": "chat.completion",
-        "created": 0,
-        "model": body["model"],
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": answer, "refusal": None},
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {**used, "total_tokens": sum(used.values())},
-    }
 
 
 def run_worker(arguments: list[str], environment: dict[str, str], kill_at: float | None) -> Any:
@@ -161,55 +200,55 @@ def show(line: str, before: str = "") -> str:
     return line
 
 
-def table(rows: dict[str, object]) -> None:
-    """Print names and values."""
-    print()
-    for name, value in rows.items():
-        print(f"  {name:<34} {value:>16}")
-
-
-def report(end: dict[str, Any]) -> dict[str, object]:
+def report(end: dict[str, Any]) -> dict[str, str]:
     """What the worker says of its job."""
-    print("\nsome of the summaries:")
+    print("some of the summaries:")
     for sample in end["samples"]:
         print(f"  {sample[:110]}")
     cost = "not known" if end["cost"] is None else f"{end['cost']:.4f} USD"
     return {
         "requests": f"{end['total']:,}",
-        "batches": end["batches"],
+        "batches": str(end["batches"]),
         "summaries": f"{end['answers']:,}",
         "embeddings": f"{end['vectors']:,}",
-        "failures": end["failed"],
+        "failures": str(end["failed"]),
         "tokens": f"{end['tokens']:,}",
         "cost at the batch price": cost,
     }
 
 
-def demonstrate(count: int | None) -> None:
+def table(columns: dict[str, dict[str, str]]) -> None:
+    """Print a column per provider."""
+    print()
+    print(f"  {'':<26}" + "".join(f"{name:>14}" for name in columns))
+    for row in next(iter(columns.values())):
+        print(f"  {row:<26}" + "".join(f"{column[row]:>14}" for column in columns.values()))
+
+
+def demonstrate(provider: str, count: int | None) -> dict[str, str]:
     """The job against the emulator, killed half-way and resumed."""
-    answer = f"{Path(__file__).stem}:{first_sentence.__name__}"
-    timing = Timing(validating=0.5, in_progress=(1.0, 8.0), finalizing=0.3)
+    timing = Timing(validating=0.5, in_progress=(1.0, 6.0), finalizing=0.3)
     with (
         tempfile.TemporaryDirectory(prefix="ai-batch-demo-") as home,
-        Emulator.spawn(answer=answer, timing=timing) as emulator,
+        Emulator.spawn(answer="first_sentence:answer", timing=timing) as emulator,
     ):
-        print(f"an emulator speaks the OpenAI Batch API at {emulator.openai_url}")
-        print("reading the docstrings of the standard library")
-        keys = {"OPENAI_API_KEY": "emulated", "OPENAI_BASE_URL": emulator.openai_url}
-        arguments = ["--home", home] + ([] if count is None else ["--count", str(count)])
-        end = run_worker(arguments, {**os.environ, **keys}, KILL_AT)
+        print(f"\n{provider}: an emulator speaks its batch API at {emulator.url}")
+        environment = {**os.environ, **addresses(emulator.url)}
+        arguments = ["--provider", provider, "--home", home]
+        arguments += [] if count is None else ["--count", str(count)]
+        end = run_worker(arguments, environment, KILL_AT)
         if end is None:
             print("starting the same worker again: it finds its job and goes on")
-            end = run_worker(arguments, {**os.environ, **keys}, None)
+            end = run_worker(arguments, environment, None)
         stats = emulator.stats
         rows = report(end)
         rows["executed by the emulator"] = f"{stats.items_executed:,}"
         rows["billed by the emulator"] = f"{stats.items_billed:,}"
-        rows["billed more than once"] = len(stats.billed_twice())
-        table(rows)
+        rows["billed more than once"] = str(len(stats.billed_twice()))
         if stats.items_billed != end["total"] or end["failed"] or stats.billed_twice():
+            table({provider: rows})
             sys.exit("\nthe books do not agree with the results")
-        print("\nevery request has one result, and was executed and billed once")
+    return rows
 
 
 def main() -> None:
@@ -217,18 +256,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--live", action="store_true", help="talk to OpenAI (costs money)")
+    parser.add_argument("--provider", choices=PROVIDERS, help="only this one")
+    parser.add_argument("--live", action="store_true", help="talk to the vendor (costs money)")
     parser.add_argument("--count", type=int, help="how many docstrings (default: all)")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--home", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    provider = arguments.provider or "openai"
     if arguments.worker:
-        work(arguments.count, arguments.home)
+        work(provider, arguments.count, arguments.home)
     elif arguments.live:
-        given = [] if arguments.count is None else ["--count", str(arguments.count)]
-        table(report(run_worker(given, dict(os.environ), None)))
+        given = ["--provider", provider]
+        given += [] if arguments.count is None else ["--count", str(arguments.count)]
+        table({provider: report(run_worker(given, dict(os.environ), None))})
     else:
-        demonstrate(arguments.count)
+        chosen = [arguments.provider] if arguments.provider else list(PROVIDERS)
+        print("reading the docstrings of the standard library")
+        table({name: demonstrate(name, arguments.count) for name in chosen})
+        print("\nevery request has one result, and was executed and billed once")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -17,40 +15,13 @@ import pytest
 
 from ai_batch.core import BatchResponse, ChatRequest, EmbeddingRequest, Result
 from ai_batch.core.provider import Limits as BatchLimits
-from ai_batch.core.runtime import Runtime
 from ai_batch.emulator import Emulator, item_key
+from ai_batch.emulator.contract.fast_clock import FastClock
 from ai_batch.emulator.surface import Surface
 from ai_batch.openai import OpenAIProcessor
 
 MODEL = "gpt-4o-mini"
 EMBEDDING_MODEL = "text-embedding-3-small"
-
-
-class FastRuntime:
-    """A clock that runs faster than the real one and can be moved; waits are as much shorter."""
-
-    def __init__(self, speed: float) -> None:
-        self.speed = speed
-        self._epoch = time.time()
-        self._moved = 0.0
-
-    def now(self) -> float:
-        """Unix seconds."""
-        return self._epoch + (time.time() - self._epoch) * self.speed + self._moved
-
-    def advance(self, seconds: float) -> None:
-        """Move the clock forward; who sleeps until then wakes up."""
-        self._moved += seconds
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        end = self.now() + seconds
-        while (left := (end - self.now()) / self.speed) > 0:  # noqa: ASYNC110 - the clock may move
-            await asyncio.sleep(min(left, 0.02))
-
-    def runtime(self) -> Runtime:
-        """What the engine takes."""
-        return Runtime(clock=self.now, sleep=self.sleep)
 
 
 class Lab:
@@ -59,7 +30,7 @@ class Lab:
     def __init__(self, emulator: Surface, home: Path, speed: float = 50.0) -> None:
         self.emulator = emulator
         self.home = home
-        self.fast = FastRuntime(speed)
+        self.fast = FastClock(speed)
         self._stack = ExitStack()
 
     def options(self, **options: Any) -> dict[str, Any]:

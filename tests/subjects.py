@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ai_batch.anthropic import AnthropicProcessor
 from ai_batch.core import NativeProcessor
 from ai_batch.emulator.contract import Subject
 from ai_batch.emulator.contract.subject import CHAT
@@ -53,4 +54,24 @@ OPENAI_EMBEDDINGS = Subject(
     kind="embedding",
     features=frozenset({"fence", "priced", "refusal", "strays", "upload"}),
     modules=OPENAI_SDK,
+)
+
+
+def anthropic_chat(emulator: Surface, **options: Any) -> NativeProcessor:
+    """Message Batches."""
+    return AnthropicProcessor(
+        model="claude-haiku-4-5",
+        api_key="sk-contract",
+        base_url=emulator.anthropic_url,
+        **options,
+    )
+
+
+ANTHROPIC = Subject(
+    name="anthropic",
+    provider="anthropic",
+    place="tests.subjects:ANTHROPIC",
+    make=anthropic_chat,
+    results="batches.results",
+    modules=("anthropic.resources.messages.batches", "genai_prices"),
 )

@@ -24,3 +24,9 @@ class TestOpenAIEmbeddings(ProviderContract):
 
     subject = subjects.OPENAI_EMBEDDINGS
     both_sides = False
+
+
+class TestAnthropic(ProviderContract):
+    """Message Batches."""
+
+    subject = subjects.ANTHROPIC

@@ -121,7 +121,8 @@ class ContentContract(WithLaboratory):
             user("So?"),
             tools=[WEATHER],
         )
-        assert answer.content == "So?"
+        # Where consecutive turns of a user are one, the echo begins with the results.
+        assert answer.content.endswith("So?")
 
     @needs("images")
     def test_pictures_are_sent(self, lab: Laboratory) -> None:
