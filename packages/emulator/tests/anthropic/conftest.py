@@ -88,7 +88,7 @@ class AnthropicLab:
 
     def live(self, text: str, **changes: Any) -> Message:
         """The message that answers a request at once."""
-        create: Callable[..., Message] = self.client.messages.create
+        create = cast("Callable[..., Message]", self.client.messages.create)
         return create(**self.params(text, **changes))
 
     def error_of(self, version: str = NEW, betas: str = "", **changes: Any) -> tuple[str, str]:
