@@ -103,7 +103,7 @@ def _unfit(body: JsonObject) -> str | None:
     if not contents:
         return "* GenerateContentRequest.contents: contents is not specified\n"
     for index, content in enumerate(contents):
-        if not parts_of(content):
+        if not as_object(content).get("parts"):
             where = f"* GenerateContentRequest.contents[{index}].parts"
             return f"{where}: contents.parts must not be empty.\n"
     return _unfit_temperature(as_object(body.get("generationConfig")).get("temperature"))
