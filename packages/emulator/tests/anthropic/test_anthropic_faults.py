@@ -102,6 +102,13 @@ def test_a_fault_strikes_one_vendor(lab: AnthropicLab) -> None:
     assert answer.status_code == 500
 
 
+def test_a_fault_of_an_unknown_vendor_is_refused() -> None:
+    """A slip would be a fault that never strikes."""
+    vendor: Any = "claude"
+    with pytest.raises(ValueError, match="no vendor 'claude'"):
+        Fault(vendor=vendor)
+
+
 def test_young_batches_are_hidden(lab: AnthropicLab) -> None:
     """A list may lag, and a batch may not be found just after it was made, or just ended."""
     lab.emulator.inject(Fault(route="batches.list", hide_seconds=60))
@@ -199,6 +206,9 @@ def test_rows_are_damaged(lab: AnthropicLab) -> None:
     assert unknown["result"] == {"type": "unheard_of"}
     assert json.loads(damaged(lab, batch, "empty_body")[2])["result"]["message"] == {}
     assert json.loads(damaged(lab, batch, "status_zero")[2])["result"] is None
+    huge = damaged(lab, batch, "huge_row")[2]
+    assert len(huge) > 2_000_000
+    assert json.loads(huge)["result"]["type"] == "succeeded"
     for kind in ("garbage", "invalid_utf8", "truncated_last"):
         broken = damaged(lab, batch, kind)
         with pytest.raises(ValueError, match=r"."):

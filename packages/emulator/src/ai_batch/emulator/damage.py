@@ -30,6 +30,7 @@ LOSING: frozenset[RowDamage] = frozenset(
 _BOM = b"\xef\xbb\xbf"
 _DEEP = 100_000
 _DIGITS = 5_000
+_HUGE = 2_000_000
 
 _MARK = "@damaged@"
 _MARKED = b'"@damaged@"'
@@ -86,6 +87,8 @@ def _damaged(row: bytes, damage: RowDamage, shape: RowShape) -> Iterator[bytes]:
             yield _merged(row, shape.without_status)
         case "unknown_kind":
             yield _merged(row, shape.of_unknown_kind)
+        case "huge_row":
+            yield _with(row, (*shape.body_path, "padding"), "x" * _HUGE)
         case _ if damage in _BODIES:
             yield _with(row, shape.body_path, _MARK).replace(_MARKED, _BODIES[damage]())
         case _:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast, get_args
 
 from ai_batch.emulator.identity import generator
 from ai_batch.emulator.json_types import JsonObject, JsonValue
@@ -29,6 +29,7 @@ RowDamage: TypeAlias = Literal[
     "truncated_last",
     "bom",
     "crlf",
+    "huge_row",
 ]
 Quirk: TypeAlias = Literal[
     "cannot_find_file",
@@ -98,6 +99,9 @@ class Fault:
     quirk: Quirk | None = None
 
     def __post_init__(self) -> None:
+        if self.vendor is not None and self.vendor not in get_args(VendorName):
+            msg = f"there is no vendor {self.vendor!r}; there are {', '.join(get_args(VendorName))}"
+            raise ValueError(msg)
         if sum(chosen is not None for chosen in (self.nth, self.every, self.probability)) > 1:
             msg = "a fault strikes the nth call, every n-th, or by probability: give one of them"
             raise ValueError(msg)

@@ -19,7 +19,15 @@ from ai_batch.emulator.anthropic.models import (
     max_output,
 )
 from ai_batch.emulator.anthropic.tool_rules import tool_problems
-from ai_batch.emulator.json_types import JsonObject, JsonValue, as_count, as_object, as_text, encode
+from ai_batch.emulator.json_types import (
+    JsonObject,
+    JsonValue,
+    as_count,
+    as_list,
+    as_object,
+    as_text,
+    encode,
+)
 
 SAMPLING = ("temperature", "top_p", "top_k")
 _PARAMETERS = frozenset(
@@ -48,6 +56,15 @@ _PARAMETERS = frozenset(
     }
 )
 _PLAIN = frozenset({"model", "max_tokens", "messages", "system"})
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "system": ((str, list), "string or list"),
+    "tools": ((list,), "list"),
+    "tool_choice": ((dict,), "dictionary"),
+    "thinking": ((dict,), "dictionary"),
+    "metadata": ((dict,), "dictionary"),
+    "output_config": ((dict,), "dictionary"),
+    "stop_sequences": ((list,), "list"),
+}
 _MIN_BUDGET = 1024
 _MAX_USER_ID = 512
 
@@ -83,7 +100,9 @@ class Rules:
             and _is_plain_user(messages[0])
             and type(limit) is int
             and 1 <= limit <= LEAST_MAX_OUTPUT
-            and self.known_model(as_text(body.get("model")) or "no-such")
+            and isinstance(model := body.get("model"), str)
+            and bool(model)
+            and self.known_model(model)
         )
 
     def _problems(self, body: JsonObject) -> Iterator[str]:
@@ -97,6 +116,9 @@ class Rules:
         yield from self._sampling(body)
         if self.batched:
             yield from _unbatched(body)
+        for name, (kinds, spoken) in _TYPES.items():
+            if not isinstance(body.get(name), (*kinds, type(None))):
+                yield f"{name}: Input should be a valid {spoken}"
         yield from self._limit(body)
         yield from message_problems(body, strict=self.strict)
         yield from tool_problems(body)
@@ -153,7 +175,7 @@ def _unbatched(body: JsonObject) -> Iterator[str]:
 
 
 def _thinking(body: JsonObject) -> Iterator[str]:
-    if "thinking" not in body:
+    if body.get("thinking") is None:
         return
     thinking, model = as_object(body["thinking"]), as_text(body["model"])
     kind = as_text(thinking.get("type"))
@@ -191,6 +213,6 @@ def _rest(body: JsonObject) -> Iterator[str]:
     effort = config.get("effort")
     if effort not in (None, "low", "medium", "high", "xhigh", "max"):
         yield "output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'"
-    stops = body.get("stop_sequences", [])
-    if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
-        yield "stop_sequences: Input should be a valid list of strings"
+    for index, stop in enumerate(as_list(body.get("stop_sequences"))):
+        if not isinstance(stop, str):
+            yield f"stop_sequences.{index}: Input should be a valid string"

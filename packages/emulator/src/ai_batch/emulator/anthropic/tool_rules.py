@@ -18,7 +18,7 @@ def tool_problems(body: JsonObject) -> Iterator[str]:
     names = [as_text(tool.get("name")) for tool in tools]
     if len(set(names)) < len(names):
         yield "tools: Tool names must be unique."
-    if "tool_choice" in body:
+    if body.get("tool_choice") is not None:
         yield from _choice(as_object(body["tool_choice"]), names)
 
 
