@@ -94,20 +94,20 @@ def _kind_of(
         return AuthenticationFailed
     if status in {400, 403} and "billing" in text.lower():
         return QuotaExhausted
+    if status in {400, 403, 404} and is_input_missing(text):
+        return RemoteNotFound
     if status == CLIENT_CLOSED:
         return OutcomeUnknown if creating else ProviderUnavailable
-    return (_of_create(status, text, details) if creating else None) or kind_of_status(
+    return (_of_create(status, details) if creating else None) or kind_of_status(
         status, creating=creating
     )
 
 
-def _of_create(status: int, text: str, details: list[JSONObject]) -> type[ProviderError] | None:
+def _of_create(status: int, details: list[JSONObject]) -> type[ProviderError] | None:
     """What is peculiar to creating a batch."""
     if status == 429:
         # Enqueued tokens or batches are at their limit, unless it says that calls came too fast.
         return RateLimited if _by_the_minute(details) else QueueFull
-    if is_input_missing(text):
-        return RemoteNotFound
     # Of all that the call names only the model is left.
     return RequestRefused if status == 404 else None
 

@@ -29,6 +29,7 @@ __all__ = [
     "check",
     "decode",
     "encode",
+    "has_key",
     "inline_row",
     "key_of",
     "scan",
@@ -110,3 +111,8 @@ def inline_row(answer: JSONObject, only_key: str | None) -> bytes:
 def key_of(line: bytes) -> str:
     """The key of a line of the input."""
     return str(value_of(line)["key"])
+
+
+def has_key(row: bytes) -> bool:
+    """Whether a row of an inlined answer names its request."""
+    return value_of(row)["key"] is not None

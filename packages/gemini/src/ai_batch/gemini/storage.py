@@ -1,0 +1,182 @@
+"""Cloud Storage, from which Vertex AI reads batches and to which it writes results.
+
+``google-cloud-storage`` comes with the extra ``vertex``. It blocks, so that each call runs in a
+thread; its own retries stay on, as nothing here is created twice by them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ai_batch.core.errors import (
+    AIBatchError,
+    AuthenticationFailed,
+    ProviderError,
+    ProviderNotInstalled,
+    ProviderUnavailable,
+    RemoteNotFound,
+    mask,
+)
+from ai_batch.core.transfers import private_file
+from ai_batch.core.vendor_errors import LONGEST_MESSAGE, kind_of_status, of_transport
+from ai_batch.gemini.client import ClientSettings
+
+__all__ = ["Storage", "check_installed", "split_uri"]
+
+Found = TypeVar("Found")
+
+MEDIA_TYPE = "application/jsonl"
+
+EXISTS_ALREADY = 412
+
+
+def check_installed() -> None:
+    """Raises ``ProviderNotInstalled`` where Cloud Storage's library is missing."""
+    try:
+        found = find_spec("google.cloud.storage")
+    except ImportError:
+        found = None
+    if found is None:
+        raise ProviderNotInstalled(
+            "Vertex AI needs Cloud Storage: pip install 'ai-batch-gemini[vertex]'"
+        )
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """The bucket and the name within it, of ``gs://bucket/name``."""
+    bucket, _, name = uri.removeprefix("gs://").partition("/")
+    return bucket, name
+
+
+class Storage:
+    """Objects by their ``gs://`` URIs."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        """Nothing is imported or connected before the first call."""
+        self._settings = settings
+        self._client: Any = None
+        self._lock = threading.Lock()
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._client = _connect(self._settings)
+            return self._client
+
+    def _blob(self, uri: str) -> Any:
+        bucket, name = split_uri(uri)
+        return self._connected().bucket(bucket).blob(name)
+
+    async def _run(self, work: Callable[[], Found]) -> Found:
+        try:
+            return await asyncio.to_thread(work)
+        except Exception as error:  # noqa: BLE001 - the border: everything is translated
+            failure = _translated(error)
+        raise failure from None
+
+    async def upload(self, lines: Path | Iterable[bytes], uri: str) -> None:
+        """Write an object, unless it is there: it appears whole or not at all, and is no other's.
+
+        ``lines`` are a file, or what is to be written.
+        """
+
+        def work() -> None:
+            blob = self._blob(uri)
+            given: dict[str, Any] = {"content_type": MEDIA_TYPE, "if_generation_match": 0}
+            given["timeout"] = self._settings.timeout
+            if isinstance(lines, Path):
+                blob.upload_from_filename(str(lines), **given)
+                return
+            with blob.open("wb", **given) as file:
+                for line in lines:
+                    file.write(line)
+
+        try:
+            await self._run(work)
+        except ProviderError as error:
+            if error.status != EXISTS_ALREADY:
+                raise
+
+    async def names(self, prefix: str) -> list[str]:
+        """The URIs that begin with ``prefix``, in order."""
+        bucket, name = split_uri(prefix)
+
+        def work() -> list[str]:
+            found = self._connected().list_blobs(
+                bucket, prefix=name, timeout=self._settings.timeout
+            )
+            return sorted(f"gs://{bucket}/{blob.name}" for blob in found)
+
+        return await self._run(work)
+
+    async def download(self, uris: Iterable[str], to: Path) -> None:
+        """Stream some objects to disk, one after the other, each ended by a line's end."""
+
+        def work() -> None:
+            with private_file(to) as file:
+                for uri in uris:
+                    blob = self._blob(uri)
+                    blob.download_to_file(file, timeout=self._settings.timeout)
+                    file.write(b"\n")
+
+        await self._run(work)
+
+    async def delete(self, uri: str) -> None:
+        """Delete an object; one that is not there is no error."""
+
+        def work() -> None:
+            blob = self._blob(uri)
+            blob.delete(timeout=self._settings.timeout)
+
+        try:
+            await self._run(work)
+        except RemoteNotFound:
+            return
+
+    def close(self) -> None:
+        """Close connections."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+
+def _connect(settings: ClientSettings) -> Any:
+    check_installed()
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import (  # type: ignore[import-untyped]
+        storage,  # pyright: ignore[reportMissingTypeStubs]
+    )
+
+    make: Any = storage.Client
+    anonymous: Any = AnonymousCredentials
+    credentials: Any = settings.credentials
+    if credentials is None and settings.is_here:
+        # No real credentials leave for a server on this machine.
+        credentials = anonymous()
+    return make(project=settings.place[0], credentials=credentials)
+
+
+def _translated(error: Exception) -> AIBatchError:
+    from google.api_core.exceptions import GoogleAPICallError, RetryError
+    from google.auth import exceptions as auth
+
+    if isinstance(error, AIBatchError):
+        return error
+    text = mask(f"Cloud Storage: {error}")[:LONGEST_MESSAGE]
+    if isinstance(error, GoogleAPICallError):
+        status = int(error.code or 500)
+        return kind_of_status(status, creating=False)(text, status=status)
+    if isinstance(error, auth.GoogleAuthError) and not isinstance(error, auth.TransportError):
+        return AuthenticationFailed(text)
+    if isinstance(error, RetryError | auth.TransportError | OSError):
+        return of_transport(text, creating=False, sent=True)
+    # A download that does not fit its checksum, and answers that can't be read.
+    if isinstance(error, ValueError) or type(error).__module__.startswith("google."):
+        return ProviderUnavailable(text)
+    raise error
