@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -184,7 +185,11 @@ def _decode_body(body: bytes) -> JSONObject:
 
 def pack_vector(vector: Sequence[float]) -> bytes:
     """Numbers as packed little-endian float32."""
-    numbers = array("f", vector)
+    try:
+        # Twice as fast as an array, but refuses numbers that are too large.
+        return struct.pack(f"<{len(vector)}f", *vector)
+    except (OverflowError, struct.error):
+        numbers = array("f", vector)
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers.tobytes()
