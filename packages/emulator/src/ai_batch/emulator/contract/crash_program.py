@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ai_batch.core.prices import token_cost
@@ -25,6 +26,7 @@ from ai_batch.emulator.contract.subject import Subject
 from ai_batch.emulator.remote import RemoteEmulator
 
 PATIENCE = 60.0
+HTTP = ("httpx2", "httpcore2", "anyio._backends._asyncio")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +115,14 @@ def warm_up(place: str) -> Subject:
     """The subject, with all loaded that a first call needs; no thread may start before a fork."""
     module, _, name = place.partition(":")
     subject: Subject = getattr(importlib.import_module(module), name)
-    for needed in ("httpx2", "ai_batch.core.jobs", *subject.modules):
+    for needed in (*HTTP, *subject.modules):
         importlib.import_module(needed)
     token_cost("openai", "gpt-4o-mini", Usage(input_tokens=1))
+    with TemporaryDirectory() as home:
+        # Plans and sends nothing: loads the wire formats, and builds pydantic's validators.
+        subject.make(RemoteEmulator("http://127.0.0.1:9"), home=home).estimate(
+            [subject.request("q0", "warm up")]
+        )
     return subject
 
 
