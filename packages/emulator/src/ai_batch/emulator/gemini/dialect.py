@@ -60,15 +60,16 @@ class GeminiDialect:
 
     def canned_key(self, endpoint: str, body: JsonObject) -> Hashable:
         """Return what the canned answer depends on: the endpoint, and the size of a vector."""
-        embeds = endpoint.endswith(EMBED_CONTENT)
-        return endpoint, dimensions_of(body, self._dimensions) if embeds else 0
+        if not endpoint.endswith(EMBED_CONTENT):
+            return endpoint
+        return endpoint, dimensions_of(body, _split(endpoint)[0], self._dimensions)
 
     def canned_request(self, endpoint: str, body: JsonObject) -> JsonObject:
         """Return the request whose echo is the canned answer."""
         said: JsonObject = {"parts": [{"text": _CANNED}], "role": "user"}
         if not endpoint.endswith(EMBED_CONTENT):
             return {"contents": [said]}
-        size = dimensions_of(body, self._dimensions)
+        size = dimensions_of(body, _split(endpoint)[0], self._dimensions)
         return {"content": said, "outputDimensionality": size}
 
     def failure(self, status: int, message: str) -> JsonObject:

@@ -66,24 +66,28 @@ class GoogleError(Refused):
         message: str,
         *,
         status: int = 400,
+        name: str | None = None,
         details: Sequence[JsonObject] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
+        self.name = name
         self.details = list(details)
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
         """Return the answer."""
-        body = error_body(self.status, self.message, self.details)
+        body = error_body(self.status, self.message, self.name, self.details)
         return Response(encode(body), self.status, self.headers, "application/json; charset=UTF-8")
 
 
-def error_body(status: int, message: str, details: Sequence[JsonObject] = ()) -> JsonObject:
-    """Return the JSON of an error."""
-    name = _STATUS_NAMES.get(status, "INTERNAL" if status >= 500 else "FAILED_PRECONDITION")
+def error_body(
+    status: int, message: str, name: str | None = None, details: Sequence[JsonObject] = ()
+) -> JsonObject:
+    """Return the JSON of an error; its name is the usual one of its status, unless given."""
+    name = name or _STATUS_NAMES.get(status, "INTERNAL" if status >= 500 else "FAILED_PRECONDITION")
     error: JsonObject = {"code": status, "message": message, "status": name}
     if details:
         error["details"] = list[JsonValue](details)

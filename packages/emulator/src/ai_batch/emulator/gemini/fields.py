@@ -32,7 +32,8 @@ def snake(name: str) -> str:
     return _HUMP.sub(lambda match: f"_{match[0].lower()}", name)
 
 
-def _message(names: str, **inner: Message) -> Message:
+def message_of(names: str, **inner: Message) -> Message:
+    """Return a message with fields of these names (in camelCase), and those that are messages."""
     found: Message = {}
     for name in (*names.split(), *inner):
         entry = (name, inner.get(name))
@@ -41,7 +42,7 @@ def _message(names: str, **inner: Message) -> Message:
 
 
 def _schema() -> Message:
-    found = _message(
+    found = message_of(
         "type format title description nullable enum maxItems minItems required propertyOrdering "
         "minProperties maxProperties minLength maxLength pattern example default minimum maximum "
         "additionalProperties ref defs properties"
@@ -51,81 +52,85 @@ def _schema() -> Message:
     return found
 
 
-_BLOB = _message("mimeType data displayName")
-_FILE = _message("mimeType fileUri displayName")
-_PART = _message(
+_BLOB = message_of("mimeType data displayName")
+_FILE = message_of("mimeType fileUri displayName")
+_PART = message_of(
     "text thought thoughtSignature executableCode codeExecutionResult mediaResolution "
     "partMetadata toolCall toolResponse audioTranscription mediaProcessing speechMetadata "
     "documentMetadata spreadsheetMetadata audioMetadata",
     inlineData=_BLOB,
     fileData=_FILE,
-    functionCall=_message("id name args partialArgs willContinue"),
-    functionResponse=_message("id name response parts scheduling willContinue"),
-    videoMetadata=_message("startOffset endOffset fps contentLayers"),
+    functionCall=message_of("id name args partialArgs willContinue"),
+    functionResponse=message_of("id name response parts scheduling willContinue"),
+    videoMetadata=message_of("startOffset endOffset fps contentLayers"),
 )
-CONTENT = _message("role", parts=_PART)
+CONTENT = message_of("role", parts=_PART)
 SCHEMA = _schema()
-_FUNCTION = _message(
+_FUNCTION = message_of(
     "name description parametersJsonSchema responseJsonSchema behavior",
     parameters=SCHEMA,
     response=SCHEMA,
 )
-_TOOL = _message(
+_TOOL = message_of(
     "googleSearch googleSearchRetrieval codeExecution urlContext googleMaps fileSearch computerUse "
     "retrieval enterpriseWebSearch mcpServers parallelAiSearch exaAiSearch",
     functionDeclarations=_FUNCTION,
 )
-_TOOL_CONFIG = _message(
+_TOOL_CONFIG = message_of(
     "retrievalConfig includeServerSideToolInvocations",
-    functionCallingConfig=_message("mode allowedFunctionNames streamFunctionCallArguments"),
+    functionCallingConfig=message_of("mode allowedFunctionNames streamFunctionCallArguments"),
 )
-_GENERATION_CONFIG = _message(
+_GENERATION_CONFIG = message_of(
     "stopSequences responseMimeType responseJsonSchema responseModalities candidateCount "
     "maxOutputTokens temperature topP topK seed presencePenalty frequencyPenalty responseLogprobs "
     "logprobs enableEnhancedCivicAnswers speechConfig imageConfig mediaResolution audioTimestamp "
     "enableAffectiveDialog modelSelectionConfig routingConfig responseFormat translationConfig "
     "audioTranscriptionConfig modelConfig",
     responseSchema=SCHEMA,
-    thinkingConfig=_message("includeThoughts thinkingBudget thinkingLevel"),
+    thinkingConfig=message_of("includeThoughts thinkingBudget thinkingLevel"),
 )
-GENERATE = _message(
+GENERATE = message_of(
     "model cachedContent labels serviceTier store continuationToken modelArmorConfig",
     contents=CONTENT,
     systemInstruction=CONTENT,
     tools=_TOOL,
     toolConfig=_TOOL_CONFIG,
-    safetySettings=_message("category threshold method"),
+    safetySettings=message_of("category threshold method"),
     generationConfig=_GENERATION_CONFIG,
 )
 """The request of `generateContent`."""
 
-_EMBED_CONFIG = _message(
+_EMBED_CONFIG = message_of(
     "taskType title outputDimensionality autoTruncate documentOcr audioTrackExtraction mimeType"
 )
-EMBED = _message(
+EMBED = message_of(
     "model taskType title outputDimensionality", content=CONTENT, embedContentConfig=_EMBED_CONFIG
 )
 """The request of `embedContent`."""
 
-EMBED_MANY = _message("model", requests=EMBED)
-COUNT = _message("model systemInstruction tools", contents=CONTENT, generateContentRequest=GENERATE)
+EMBED_MANY = message_of("model", requests=EMBED)
+COUNT = message_of(
+    "model systemInstruction tools", contents=CONTENT, generateContentRequest=GENERATE
+)
 
-_GENERATE_ITEM = _message("metadata", request=GENERATE)
-_EMBED_ITEM = _message("metadata", request=EMBED)
-_WEBHOOK = _message("uris userMetadata")
+_GENERATE_ITEM = message_of("metadata", request=GENERATE)
+_EMBED_ITEM = message_of("metadata", request=EMBED)
+_WEBHOOK = message_of("uris userMetadata")
 
 
 def _batch(item: Message) -> Message:
-    source = _message("fileName", requests=_message("", requests=item))
-    batch = _message("name model displayName priority", inputConfig=source, webhookConfig=_WEBHOOK)
-    return _message("", batch=batch)
+    source = message_of("fileName", requests=message_of("", requests=item))
+    batch = message_of(
+        "name model displayName priority", inputConfig=source, webhookConfig=_WEBHOOK
+    )
+    return message_of("", batch=batch)
 
 
 GENERATE_BATCH = _batch(_GENERATE_ITEM)
 EMBED_BATCH = _batch(_EMBED_ITEM)
-CREATE_FILE = _message(
+CREATE_FILE = message_of(
     "",
-    file=_message("name displayName mimeType sizeBytes source uri videoMetadata"),
+    file=message_of("name displayName mimeType sizeBytes source uri videoMetadata"),
 )
 
 

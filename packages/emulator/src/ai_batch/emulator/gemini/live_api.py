@@ -8,11 +8,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ai_batch.emulator.answers import Answered
+from ai_batch.emulator.answers import Answered, Answerer
 from ai_batch.emulator.gemini.dialect import (
     EMBED_CONTENT,
     GENERATE_CONTENT,
-    answerer_of,
     endpoint_of,
 )
 from ai_batch.emulator.gemini.errors import GoogleError, exhausted
@@ -46,10 +45,14 @@ class GeminiLiveApi:
     """Answers one request per call, or several to be embedded."""
 
     def __init__(
-        self, world: World, requests_per_minute: int | None, key_of: Callable[[Request], str]
+        self,
+        world: World,
+        answerer: Answerer,
+        requests_per_minute: int | None,
+        key_of: Callable[[Request], str],
     ) -> None:
         self._world = world
-        self._answerer = answerer_of(world.options)
+        self._answerer = answerer
         self._key_of = key_of
         self._turnstile = Turnstile(world.clock, requests_per_minute)
 

@@ -36,7 +36,7 @@ def to_openai(model: str, body: JsonObject, *, embeds: bool) -> tuple[str, JsonO
     if embeds:
         text = "\n".join(texts_of(body.get("content")))
         translated: JsonObject = {"model": model, "input": text}
-        size = dimensions_of(body, 0)
+        size = dimensions_of(body, model, None)
         asked = "outputDimensionality" in {**body, **as_object(body.get("embedContentConfig"))}
         return _EMBEDDINGS, {**translated, "dimensions": size} if asked else translated
     config = as_object(body.get("generationConfig"))

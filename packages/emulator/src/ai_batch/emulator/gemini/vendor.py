@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from ai_batch.emulator.faults import VendorName
 from ai_batch.emulator.gemini.batches_api import GeminiBatchesApi, api_key
+from ai_batch.emulator.gemini.dialect import answerer_of
 from ai_batch.emulator.gemini.errors import GoogleError, error_of_status
 from ai_batch.emulator.gemini.files_api import GeminiFilesApi
 from ai_batch.emulator.gemini.ledger import GeminiLedger
@@ -76,7 +77,9 @@ class GeminiVendor:
 
     def _live_routes(self, api: str) -> list[NamedHandler]:
         limits = self._world.options.gemini_limits
-        live = GeminiLiveApi(self._world, limits.requests_per_minute, api_key)
+        live = GeminiLiveApi(
+            self._world, answerer_of(self._world.options), limits.requests_per_minute, api_key
+        )
         model = f"{api}/models/{{model}}"
         return [
             ("POST", f"{model}:generateContent", "generateContent", live.generate),
