@@ -88,8 +88,7 @@ def read_status(operation: JSONObject) -> RemoteStatus:
     failed = count_of(stats, "failedRequestCount")
     error = operation.get("error")
     output = text_of(_output(operation).get("responsesFile"))
-    over = operation.get("done") is True
-    state = state_of(word, error, executed=bool(done or output), over=over)
+    state = state_of(word, error, executed=bool(done or output))
     return RemoteStatus(
         remote_id=name_of(operation),
         state=state,

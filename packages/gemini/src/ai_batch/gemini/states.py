@@ -50,14 +50,14 @@ def word_of(state: object) -> str:
     return word.removeprefix("batch_state_").removeprefix("job_state_")
 
 
-def state_of(word: str, error: object, *, executed: bool, over: bool = False) -> RemoteState:
-    """What a batch is doing. ``over`` tells that it is done, whatever its state is called.
+def state_of(word: str, error: object, *, executed: bool) -> RemoteState:
+    """What a batch is doing.
 
     A failed batch of which something was ``executed`` has ended like others: what there is was
     paid for.
     """
     # A state that nobody has heard of yet is taken for one on the way.
-    state = STATES.get(word, RemoteState.ENDED if over else RemoteState.RUNNING)
+    state = STATES.get(word, RemoteState.RUNNING)
     if state is not RemoteState.REFUSED:
         return state
     return RemoteState.ENDED if executed else _refusal(error)
