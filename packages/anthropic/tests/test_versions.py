@@ -11,6 +11,12 @@ from ai_batch.core import ChatRequest, Document, assistant, user
 
 OLD, NEW = "2023-06-01", "2026-10-21"
 
+
+def asked(messages: Any = "x", **fields: Any) -> ChatRequest:
+    """A request with these fields."""
+    return ChatRequest(messages=messages, **fields)
+
+
 DOCUMENT = [user("a"), assistant(Document(data=b"words")), user("b")]
 
 
@@ -32,7 +38,7 @@ DOCUMENT = [user("a"), assistant(Document(data=b"words")), user("b")]
 )
 def test_the_newest_version_that_allows_the_request(fields: dict[str, Any], version: str) -> None:
     """Sampling, and documents in the assistant's turns, exist only in the old one."""
-    assert version_for(ChatRequest(**{"messages": "x", **fields})) == version
+    assert version_for(asked(**fields)) == version
 
 
 def test_version_and_betas_separate_batches_and_make_headers() -> None:
@@ -53,7 +59,7 @@ def test_version_and_betas_separate_batches_and_make_headers() -> None:
 )
 def test_a_fixed_version_may_refuse_a_request(fields: dict[str, Any], names: list[str]) -> None:
     """Then each field that it refuses is a problem; the old version refuses none."""
-    request = ChatRequest(**{"messages": "x", **fields})
+    request = asked(**fields)
     problems = list(version_problems(request, NEW))
     assert [problem.field for problem in problems] == names
     assert all("set it to 2023-06-01" in problem.message for problem in problems)

@@ -138,7 +138,7 @@ def test_cached_tokens_are_part_of_the_input() -> None:
 
 def test_text_is_joined_around_other_blocks() -> None:
     """Newer models think first, and the vendor's own tools stand between texts."""
-    blocks = [
+    blocks: Any = [
         {"type": "thinking", "thinking": "hm ", "signature": "s1"},
         {"type": "text", "text": "one "},
         {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
@@ -161,7 +161,7 @@ def test_text_is_joined_around_other_blocks() -> None:
 
 def test_calls_of_tools() -> None:
     """In order, with their arguments as objects."""
-    blocks = [
+    blocks: Any = [
         {"type": "text", "text": "Let me see."},
         {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1}},
         {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {}, "caller": {}},
@@ -177,7 +177,7 @@ def test_calls_of_tools() -> None:
 
 def test_an_answer_goes_back_into_the_conversation() -> None:
     """Thoughts and calls of an answer are sent back block by block as they came."""
-    blocks = [
+    blocks: Any = [
         {"type": "thinking", "thinking": "", "signature": "s1"},
         {"type": "redacted_thinking", "data": "blob"},
         {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1}},

@@ -165,7 +165,7 @@ def test_no_text_is_lost_or_moved(given_turns: list[tuple[Any, list[str]]]) -> N
     """Whatever the order of the roles, all text is sent, in order and under its role."""
     messages = [Message(role=role, parts=texts) for role, texts in given_turns]
     body = params(*messages)
-    heads = [{"role": "system", "content": body["system"]}] if "system" in body else []
+    heads: Any = [{"role": "system", "content": body["system"]}] if "system" in body else []
     sent = [
         (turn["role"], text)
         for turn in [*heads, *body["messages"]]

@@ -1,7 +1,7 @@
 """Turns what the SDK and its HTTP library raise into errors of ours, with plain fields.
 
 What decides is whether the server can have carried the call out. An answer 4xx says no, and so
-does one of 503 or 529 in the vendor's own words; a connection that was never made says no;
+does the vendor's own word that it is overloaded; a connection that was never made says no;
 anything else, for a create call, says perhaps. https://platform.claude.com/docs/en/api/errors
 """
 
@@ -99,7 +99,7 @@ def _of_status(error: Any, text: str, *, creating: bool) -> ProviderError:
     headers = cast("Mapping[str, str]", error.response.headers)
     word = error.type if isinstance(error.type, str) else None
     code = error.error_code if isinstance(error.error_code, str) else None
-    kind = _kind_of(status, code, text.lower(), answered=word is not None, creating=creating)
+    kind = _kind_of(status, word, code, text.lower(), creating=creating)
     body: object = error.body
     own = cast("JSONObject", body) if isinstance(body, dict) else {}
     return kind(
@@ -112,9 +112,9 @@ def _of_status(error: Any, text: str, *, creating: bool) -> ProviderError:
 
 
 def _kind_of(
-    status: int, code: str | None, text: str, *, answered: bool, creating: bool
+    status: int, word: str | None, code: str | None, text: str, *, creating: bool
 ) -> type[ProviderError]:
-    """The error for a status; ``answered`` tells that the body is an error of the vendor's."""
+    """The error for a status and what the body says: ``word`` is its type, ``code`` more exact."""
     if status == 402 or code in UNPAID or any(words in text for words in UNPAID_WORDS):
         return QuotaExhausted
     if code in BARRED:
@@ -122,7 +122,7 @@ def _kind_of(
     if status == 429 and creating and "queue" in text:
         # The requests of all batches that wait, over the whole organization, are limited too.
         return QueueFull
-    if status in {503, 529} and answered:
+    if status in {503, 529} and word == "overloaded_error":
         return ProviderUnavailable
     if status == 404 and creating:
         # A create call names nothing that could be missing, but for its own address.

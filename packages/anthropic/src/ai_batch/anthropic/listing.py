@@ -8,7 +8,7 @@ from ai_batch.anthropic.api import AnthropicApi
 from ai_batch.core.errors import RemoteNotFound, RequestRefused
 from ai_batch.core.messages import JSONObject
 
-__all__ = ["listed", "newest"]
+__all__ = ["listed", "newest", "pages"]
 
 MAX_PAGES = 100
 """Pages of a thousand: nobody makes so many batches in the month that results are kept."""
@@ -18,14 +18,20 @@ async def listed(
     api: AnthropicApi, until: Callable[[JSONObject], bool]
 ) -> AsyncIterator[JSONObject]:
     """Batches, the newest first, up to the first of which ``until`` holds."""
-    after: str | None = None
-    for _ in range(MAX_PAGES):
-        page = await _page(api, after)
-        batches: list[JSONObject] = page.get("data") or []
+    async for batches in pages(api):
         for batch in batches:
             if until(batch):
                 return
             yield batch
+
+
+async def pages(api: AnthropicApi) -> AsyncIterator[list[JSONObject]]:
+    """All batches, a thousand at a time, the newest first."""
+    after: str | None = None
+    for _ in range(MAX_PAGES):
+        page = await _page(api, after)
+        batches: list[JSONObject] = page.get("data") or []
+        yield batches
         # A server that repeats itself must not be asked for ever.
         if not batches or page.get("has_more") is False or str(batches[-1].get("id")) == after:
             return

@@ -24,7 +24,7 @@ from ai_batch.anthropic.batches import (
     read_status,
     token_of_row,
 )
-from ai_batch.anthropic.listing import listed, newest
+from ai_batch.anthropic.listing import listed, newest, pages
 from ai_batch.anthropic.prices import cost_of
 from ai_batch.anthropic.settings import AnthropicSettings
 from ai_batch.anthropic.versions import headers_of, variant_of, version_for, version_problems
@@ -185,10 +185,12 @@ class AnthropicProvider:
         wanted = set(remote_ids)
         found: dict[str, RemoteStatus] = {}
         if len(wanted) > SINGLE_POLLS:
-            async for batch in listed(self._api, lambda _: len(wanted) <= SINGLE_POLLS):
-                if (batch_id := str(batch.get("id"))) in wanted:
-                    wanted.remove(batch_id)
-                    found[batch_id] = read_status(batch)
+            async for page in pages(self._api):
+                known = [read_status(batch) for batch in page if batch.get("id") in wanted]
+                found |= {status.remote_id: status for status in known}
+                wanted -= found.keys()
+                if len(wanted) <= SINGLE_POLLS:
+                    break
         for status in await asyncio.gather(*map(self._status, sorted(wanted))):
             found |= {} if status is None else {status.remote_id: status}
         return found
