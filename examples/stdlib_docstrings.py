@@ -77,22 +77,6 @@ PROVIDERS: dict[str, Callable[..., NativeProcessor]] = {
 }
 
 
-def addresses(emulator_url: str) -> dict[str, str]:
-    """The environment in which the vendors' SDKs talk to the emulator."""
-    return {
-        "OPENAI_API_KEY": "emulated",
-        "OPENAI_BASE_URL": f"{emulator_url}/v1",
-        "ANTHROPIC_API_KEY": "emulated",
-        "ANTHROPIC_BASE_URL": f"{emulator_url}/anthropic",
-        "GEMINI_API_KEY": "emulated",
-        "GOOGLE_GEMINI_BASE_URL": f"{emulator_url}/gemini",
-        "GOOGLE_VERTEX_BASE_URL": f"{emulator_url}/vertex",
-        "GOOGLE_CLOUD_PROJECT": "emulated",
-        "GOOGLE_CLOUD_LOCATION": "us-central1",
-        "STORAGE_EMULATOR_HOST": emulator_url,
-    }
-
-
 # -- the input --------------------------------------------------------------------------------
 
 
@@ -233,7 +217,7 @@ def demonstrate(provider: str, count: int | None) -> dict[str, str]:
         Emulator.spawn(answer="first_sentence:answer", timing=timing) as emulator,
     ):
         print(f"\n{provider}: an emulator speaks its batch API at {emulator.url}")
-        environment = {**os.environ, **addresses(emulator.url)}
+        environment = {**os.environ, **emulator.environment}
         arguments = ["--provider", provider, "--home", home]
         arguments += [] if count is None else ["--count", str(count)]
         end = run_worker(arguments, environment, KILL_AT)

@@ -59,9 +59,8 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     with emulator.Emulator() as running:
         yield {
             **os.environ,
+            **running.environment,
             "AI_BATCH_HOME": str(tmp_path / "home"),
-            "OPENAI_API_KEY": "test",
-            "OPENAI_BASE_URL": running.openai_url,
         }
 
 

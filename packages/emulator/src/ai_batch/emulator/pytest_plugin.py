@@ -26,17 +26,10 @@ def ai_batch_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     from ai_batch.emulator.emulator import Emulator
 
     with Emulator() as emulator:
-        monkeypatch.setenv("OPENAI_BASE_URL", emulator.openai_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "emulated")
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", emulator.anthropic_url)
-        monkeypatch.setenv("ANTHROPIC_API_KEY", "emulated")
-        # The SDK takes one of them only.
-        monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
-        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.gemini_url)
-        monkeypatch.setenv("GEMINI_API_KEY", "emulated")
-        # It would be taken instead of the other one.
-        monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
-        monkeypatch.setenv("GOOGLE_VERTEX_BASE_URL", emulator.vertex_url)
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.gcs_url)
+        for name, value in emulator.environment.items():
+            monkeypatch.setenv(name, value)
+        for name in ("ANTHROPIC_AUTH_TOKEN", "GOOGLE_API_KEY"):
+            # They would be taken beside, or instead of, the other key.
+            monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("AI_BATCH_HOME", str(tmp_path / "ai-batch"))
         yield emulator

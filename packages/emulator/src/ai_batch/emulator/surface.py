@@ -67,6 +67,22 @@ class Surface(ABC):
         """The API endpoint for clients of Google Cloud Storage."""
         return self.url
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables under which the vendors' SDKs, and ai-batch, talk to it."""
+        return {
+            "OPENAI_API_KEY": "emulated",
+            "OPENAI_BASE_URL": self.openai_url,
+            "ANTHROPIC_API_KEY": "emulated",
+            "ANTHROPIC_BASE_URL": self.anthropic_url,
+            "GEMINI_API_KEY": "emulated",
+            "GOOGLE_GEMINI_BASE_URL": self.gemini_url,
+            "GOOGLE_VERTEX_BASE_URL": self.vertex_url,
+            "GOOGLE_CLOUD_PROJECT": "emulated",
+            "GOOGLE_CLOUD_LOCATION": "us-central1",
+            "STORAGE_EMULATOR_HOST": self.gcs_url,
+        }
+
     def advance(
         self,
         by: timedelta | None = None,
