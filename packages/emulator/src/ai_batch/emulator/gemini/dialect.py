@@ -107,7 +107,8 @@ def _unfit(body: JsonObject) -> str | None:
         if not as_object(content).get("parts"):
             where = f"* GenerateContentRequest.contents[{index}].parts"
             return f"{where}: contents.parts must not be empty.\n"
-    return _unfit_temperature(as_object(body.get("generationConfig")).get("temperature"))
+    config = body.get("generationConfig")
+    return _unfit_temperature(config.get("temperature")) if isinstance(config, dict) else None
 
 
 def _unfit_temperature(value: JsonValue) -> str | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
+import msgspec
+
 from ai_batch.emulator.json_types import JsonObject, JsonValue, as_object
 
 Message: TypeAlias = "dict[str, tuple[str, Message | None]]"
@@ -132,6 +134,45 @@ CREATE_FILE = message_of(
     "",
     file=message_of("name displayName mimeType sizeBytes source uri videoMetadata"),
 )
+
+
+class MessageReader:
+    """Reads many messages of one kind.
+
+    Almost all of them are spelled as they should be, which compiled code can tell: only the others
+    are looked at field by field.
+    """
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+        self._plain = msgspec.json.Decoder(_struct_of(message))
+
+    def read(self, data: bytes, value: JsonObject) -> JsonObject:
+        """Return a value that was decoded from this JSON, with all its fields in camelCase.
+
+        Raises:
+            UnknownField: A field is not one of the message's.
+        """
+        try:
+            self._plain.decode(data)
+        except msgspec.ValidationError:
+            return canonical_object(value, self._message)
+        return value
+
+
+def _struct_of(message: Message, outer: tuple[int, ...] = ()) -> type[msgspec.Struct]:
+    """Return a type of objects that have no other fields than the message, in camelCase."""
+    fields: list[tuple[str, object, object]] = []
+    for name, inner in dict(message.values()).items():
+        kind: object = msgspec.Raw
+        # A message within itself has no end: its fields are looked at one by one.
+        if inner is not None and id(inner) not in (*outer, id(message)):
+            struct = _struct_of(inner, (*outer, id(message)))
+            kind = struct | list[struct] | None  # type: ignore[valid-type]
+        elif inner is not None:
+            kind = None
+        fields.append((name, kind, None))
+    return msgspec.defstruct("Message", fields, forbid_unknown_fields=True)
 
 
 def canonical_object(value: JsonObject, message: Message) -> JsonObject:

@@ -11,11 +11,12 @@ from ai_batch.emulator.damage import RowShape
 from ai_batch.emulator.execution import Reason, Row
 from ai_batch.emulator.gemini.dialect import endpoint_of
 from ai_batch.emulator.gemini.errors import error_body, rpc_status
-from ai_batch.emulator.gemini.fields import EMBED, GENERATE, UnknownField, canonical_object
+from ai_batch.emulator.gemini.fields import EMBED, GENERATE, MessageReader, UnknownField
 from ai_batch.emulator.json_types import JsonObject, as_object, as_text, decode, encode
 
 KEY = "key"
 METADATA = "metadata"
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WIRE_LABEL = "ai_batch"
 
 ROW_SHAPE = RowShape(
@@ -34,16 +35,13 @@ class NotALine(ValueError):
     """A line of an input file is no JSON object."""
 
 
-def line_of(data: bytes) -> JsonObject:
+def line_of(data: bytes) -> dict[str, msgspec.Raw]:
     """Read a line; one that is a bare request stands for a request without key."""
     try:
-        value = decode(data)
+        found = _members.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotALine(str(error)) from None
-    if not isinstance(value, dict):
-        msg = "it is no JSON object"
-        raise NotALine(msg)
-    return value if "request" in value else {"request": value}
+    return found if "request" in found else {"request": msgspec.Raw(data.strip())}
 
 
 def known_by(body: JsonObject) -> JsonObject:
@@ -52,7 +50,9 @@ def known_by(body: JsonObject) -> JsonObject:
     The model is in the endpoint; a label whose key begins with `ai_batch` holds the request's id.
     """
     body.pop("model", None)
-    labels = as_object(body.get("labels"))
+    if "labels" not in body:
+        return body
+    labels = as_object(body["labels"])
     if any(name.startswith(_WIRE_LABEL) for name in labels):
         kept = {name: value for name, value in labels.items() if not name.startswith(_WIRE_LABEL)}
         body = {**body, "labels": kept}
@@ -68,19 +68,20 @@ class GeminiWire:
         self._model = model
         self._method = method
         self._endpoint = endpoint_of(model, method)
-        self._message = EMBED if method == "embedContent" else GENERATE
+        self._reader = MessageReader(EMBED if method == "embedContent" else GENERATE)
         self._id_name = id_name
         self._tail = b',"%b":' % id_name.encode()
 
     def read(self, line: bytes) -> Row:
         """Read an input line; a request with a field that there is not is refused."""
         found = line_of(line)
-        row_id = encode(found[self._id_name]) if self._id_name in found else b""
-        request = found["request"]
+        row_id = bytes(found.get(self._id_name, b""))
+        data = bytes(found["request"])
+        request = decode(data)
         if not isinstance(request, dict):
             return Row(row_id, self._endpoint, {}, _refused("The request is not an object."))
         try:
-            body = canonical_object(request, self._message)
+            body = self._reader.read(data, request)
         except UnknownField as error:
             return Row(row_id, self._endpoint, known_by(request), _refused(str(error)))
         model = as_text(body.get("model")).removeprefix("models/") or self._model

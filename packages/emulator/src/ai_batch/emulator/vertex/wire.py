@@ -13,9 +13,8 @@ from ai_batch.emulator.gemini.errors import error_body
 from ai_batch.emulator.gemini.fields import (
     EMBED,
     GENERATE,
-    Message,
+    MessageReader,
     UnknownField,
-    canonical_object,
 )
 from ai_batch.emulator.gemini.wire import known_by
 from ai_batch.emulator.json_types import (
@@ -28,6 +27,7 @@ from ai_batch.emulator.json_types import (
     encode,
 )
 
+_BETWEEN = b"\0"
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -57,30 +57,34 @@ class PredictionWire:
 
     def __init__(self, model: str, method: str, processed_time: str) -> None:
         self._endpoint = endpoint_of(model, method)
-        self._message: Message = EMBED if method == EMBED_CONTENT else GENERATE
+        self._reader = MessageReader(EMBED if method == EMBED_CONTENT else GENERATE)
         self._head = b',"processed_time":"%b","request":' % processed_time.encode()
 
     def read(self, line: bytes) -> Row:
-        """Read an input line; its id is everything of it but the request, as it was written."""
+        """Read an input line; its id is all of it as it was written: request, and what is beside.
+
+        No JSON has the byte between them.
+        """
         members = _members.decode(line)
         request = bytes(members.pop("request", b"null"))
         beside = b"".join(b",%b:%b" % (encode(name), raw) for name, raw in members.items())
+        row_id = request + _BETWEEN + beside
         body = decode(request)
         if not isinstance(body, dict):
-            return Row(beside, self._endpoint, {}, refused("The line has no request."))
+            return Row(row_id, self._endpoint, {}, refused("The line has no request."))
         try:
-            found = canonical_object(body, self._message)
+            found = self._reader.read(request, body)
         except UnknownField as error:
-            return Row(beside, self._endpoint, known_by(body), refused(str(error)))
-        return Row(beside, self._endpoint, known_by(found))
+            return Row(row_id, self._endpoint, known_by(body), refused(str(error)))
+        return Row(row_id, self._endpoint, known_by(found))
 
     def answered(self, index: int, line: bytes, row: Row, answered: Answered) -> bytes:
         """Return the line of a request that was executed."""
-        request = _members.decode(line).get("request", b"null")
+        request, _, beside = row.id.partition(_BETWEEN)
         status = b'""' if answered.ok else encode(status_text(answered))
         response = answered.body if answered.ok else b"{}"
-        parts = (b'{"status":', status, self._head, bytes(request), b',"response":', response)
-        return b"".join((*parts, row.id, b"}\n"))
+        parts = (b'{"status":', status, self._head, request, b',"response":', response)
+        return b"".join((*parts, beside, b"}\n"))
 
     def not_executed(self, index: int, line: bytes, reason: Reason) -> bytes:
         """Return nothing: a request that was not executed has no line."""
