@@ -18,7 +18,7 @@ from ai_batch.anthropic import AnthropicProcessor
 from ai_batch.anthropic.client import ClientSettings, is_async, signs_body
 from ai_batch.anthropic.provider import AnthropicProvider
 from ai_batch.anthropic.settings import AnthropicSettings
-from ai_batch.core import AuthenticationFailed, Usage, UsageError
+from ai_batch.core import AuthenticationFailed, ProviderNotInstalled, Usage, UsageError
 from ai_batch.core.provider import Route
 from ai_batch.emulator import Emulator, Fault
 
@@ -241,6 +241,15 @@ def test_only_the_vendors_prices_are_known(url: str | None, priced: bool) -> Non
     route = Route("chat", "/v1/messages", "claude-haiku-4-5", "2026-10-21")
     cost = provider.cost(route, Usage(input_tokens=1_000_000), batch=True)
     assert cost == (pytest.approx(0.5) if priced else None)
+
+
+def test_a_missing_sdk_names_the_command(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator, make_processor: MakeProcessor
+) -> None:
+    """Which brings it."""
+    monkeypatch.setitem(sys.modules, "anthropic", None)
+    with pytest.raises(ProviderNotInstalled, match="pip install ai-batch-anthropic"):
+        make_processor(emulator).process(MESSAGES)
 
 
 def test_importing_the_package_imports_no_sdk() -> None:

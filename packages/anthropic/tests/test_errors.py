@@ -188,6 +188,12 @@ def test_a_full_disk_is_waited_out() -> None:
     assert type(error) is ProviderUnavailable
 
 
+def test_an_error_of_ours_stays_as_it_is() -> None:
+    """It is translated already."""
+    error = OutcomeUnknown("cut")
+    assert translated(error, creating=True, secret=None) is error
+
+
 def test_what_is_nobodys_error_is_raised_as_it_is() -> None:
     """A bug of ours is not dressed up as the server's failure."""
     for bug in (ZeroDivisionError(), TypeError("unexpected keyword")):

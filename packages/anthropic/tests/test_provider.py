@@ -12,7 +12,14 @@ import pytest
 
 from ai_batch.anthropic.batches import created_at
 from ai_batch.anthropic.provider import AnthropicProvider
-from ai_batch.core import ChatRequest, OutcomeUnknown, RemoteNotFound, RequestRefused
+from ai_batch.core import (
+    ChatRequest,
+    EmbeddingRequest,
+    OutcomeUnknown,
+    ProviderUnavailable,
+    RemoteNotFound,
+    RequestRefused,
+)
 from ai_batch.core.provider import Candidate, RemoteState, Route, Submission
 from ai_batch.emulator import Emulator, Fault, Timing
 
@@ -119,6 +126,47 @@ async def test_pages_are_followed(
     assert len(await provider.poll(ids)) == 7
     assert emulator.stats.requests["batches.list"] == 2
     assert emulator.stats.requests["batches.get"] == 3
+
+
+async def test_a_server_that_repeats_itself_is_not_asked_for_ever(
+    provider: AnthropicProvider, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that ends where the one before did is the last."""
+    batch_id = foreign(emulator, 1)
+    calls: list[str | None] = []
+
+    async def stuck(after: str | None = None, limit: int = 1000) -> dict[str, Any]:
+        calls.append(after)
+        return {"data": [{"id": batch_id, "created_at": None}], "has_more": True, "limit": limit}
+
+    monkeypatch.setattr(provider._api, "batches", stuck)
+    assert list(await provider.poll([batch_id, *"abcdefg"])) == [batch_id]
+    assert calls == [None, batch_id]
+
+
+@pytest.mark.parametrize("route", ["batches.create", "batches.list"])
+async def test_an_answer_that_is_no_json_is_none(
+    route: str,
+    provider: AnthropicProvider,
+    emulator: Emulator,
+    submission: Callable[..., Submission],
+) -> None:
+    """HTML from something in between tells nothing, of a create call least of all."""
+    emulator.inject(Fault(route=route, status=200, body="<html>hello</html>", effect=True))
+    if route == "batches.create":
+        with pytest.raises(OutcomeUnknown, match="cannot be understood"):
+            await provider.create(submission())
+    else:
+        with pytest.raises(ProviderUnavailable, match="cannot be understood"):
+            await provider.mark(submission())
+
+
+def test_an_embedding_never_becomes_a_chat_request(provider: AnthropicProvider) -> None:
+    """``check`` refuses it, and so does everything after."""
+    request = EmbeddingRequest(texts="x")
+    for method in (provider.route, provider.max_output_tokens):
+        with pytest.raises(TypeError, match="no embeddings API"):
+            method(request)
 
 
 async def test_cancelling_what_has_ended_is_no_error(

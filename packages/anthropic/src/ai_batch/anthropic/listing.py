@@ -29,7 +29,7 @@ async def pages(api: AnthropicApi) -> AsyncIterator[list[JSONObject]]:
     """All batches, a thousand at a time, the newest first."""
     after: str | None = None
     for _ in range(MAX_PAGES):
-        page = await _page(api, after)
+        page = await api.batches(after)
         batches: list[JSONObject] = page.get("data") or []
         yield batches
         # A server that repeats itself must not be asked for ever.
@@ -39,22 +39,18 @@ async def pages(api: AnthropicApi) -> AsyncIterator[list[JSONObject]]:
 
 
 async def newest(api: AnthropicApi) -> JSONObject | None:
-    """The newest batch, if there is one."""
-    page = await _page(api, limit=1)
-    batches: list[JSONObject] = page.get("data") or []
-    return batches[0] if batches else None
+    """The newest batch, if there is one.
 
-
-async def _page(api: AnthropicApi, after: str | None = None, *, limit: int = 1000) -> JSONObject:
+    Raises ``RequestRefused`` where there are no message batches at all: waiting does not help.
+    """
     try:
-        return await api.batches(after, limit)
+        page = await api.batches(limit=1)
     except RemoteNotFound as error:
-        if after is not None:
-            raise
-        # Waiting does not help: this list exists even where it is empty.
         raise RequestRefused(
             f"{error.message}; the server has no message batches at this address: check base_url",
             status=error.status,
             code=error.code,
             request_id=error.request_id,
         ) from None
+    batches: list[JSONObject] = page.get("data") or []
+    return batches[0] if batches else None
