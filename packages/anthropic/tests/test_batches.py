@@ -82,13 +82,12 @@ def test_counts_that_say_nothing_promise_nothing(counts: Any) -> None:
 
 
 def test_the_mark_tells_older_batches_from_newer_ones() -> None:
-    """By id, and where the marked batch is gone by the server's own clock."""
-    marked = batch(created_at="2026-11-12T10:00:00.500000Z")
-    mark = mark_of(marked)
-    assert is_marked(marked, mark)
-    assert is_marked(batch(id="older", created_at="2026-11-12T10:00:00.499999+00:00"), mark)
-    assert not is_marked(batch(id="newer", created_at="2026-11-12T10:00:00.500001Z"), mark)
-    assert not is_marked(batch(id="twin", created_at="2026-11-12T10:00:00.500000Z"), mark)
+    """By the server's clocks, which may differ a little: ours must not be taken for an old one."""
+    mark = mark_of(batch(created_at="2026-11-12T10:00:20.500000Z"))
+    assert is_marked(batch(created_at="2026-11-12T10:00:10.499999+00:00"), mark)
+    assert not is_marked(batch(created_at="2026-11-12T10:00:10.500001+00:00"), mark)
+    assert not is_marked(batch(created_at="2026-11-12T10:00:20.500000Z"), mark)
+    assert not is_marked(batch(created_at="2026-11-12T10:01:00Z"), mark)
 
 
 def test_where_there_was_no_batch_all_are_new() -> None:
@@ -112,6 +111,8 @@ def test_a_batch_of_another_size_is_another_programs() -> None:
     assert may_belong_to(batch("ended", 0, 0, 0, 0, 0), submission())
     assert not may_belong_to(batch(), submission(4))
     assert not may_belong_to(batch(), submission(rejected=frozenset({"msgbatch_1"})))
+    assert not may_belong_to(batch(), submission(high_water=mark_of(batch())))
+    assert may_belong_to(batch(), submission(high_water=mark_of(None)))
 
 
 def test_a_row_shows_the_token() -> None:

@@ -161,6 +161,17 @@ async def test_an_answer_that_is_no_json_is_none(
             await provider.mark(submission())
 
 
+@pytest.mark.parametrize(
+    ("fields", "tokens"),
+    [({}, 4096), ({"max_tokens": 10}, 10), ({"extra": {"max_tokens": 20}}, 20)],
+)
+def test_the_longest_answer_is_known(
+    provider: AnthropicProvider, fields: dict[str, Any], tokens: int
+) -> None:
+    """Estimates of the cost rest on it."""
+    assert provider.max_output_tokens(ChatRequest(messages="x", **fields)) == tokens
+
+
 def test_an_embedding_never_becomes_a_chat_request(provider: AnthropicProvider) -> None:
     """``check`` refuses it, and so does everything after."""
     request = EmbeddingRequest(texts="x")
@@ -285,7 +296,7 @@ async def test_the_marked_batch_may_be_gone(
 ) -> None:
     """Then the server's own times say which batches are newer."""
     foreign(emulator)
-    emulator.advance(seconds=1)
+    emulator.advance(seconds=60)
     marked = foreign(emulator)
     await ended(provider, marked)
     ours = await lost(provider, emulator, submission)

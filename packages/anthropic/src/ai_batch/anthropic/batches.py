@@ -25,6 +25,10 @@ __all__ = [
 NO_BATCHES = "-"
 """The mark of a workspace that had no batches yet."""
 
+SKEW = 10.0
+"""Seconds by which the clocks of the vendor's machines may differ: a batch can seem to be a little
+older than one that was there before it."""
+
 COUNTS = ("processing", "succeeded", "errored", "canceled", "expired")
 
 
@@ -38,21 +42,18 @@ _ROW_ID = msgspec.json.Decoder(_RowId)
 def mark_of(newest: JSONObject | None) -> str:
     """A mark between the batches that there are and those to come: the newest one's id and time.
 
-    The time serves where that batch is deleted meanwhile; both are the server's, so that the
-    clock of this machine does not matter.
+    It holds also where that batch is deleted meanwhile, and whatever this machine's clock says.
     """
     return NO_BATCHES if newest is None else f"{newest['id']} {newest.get('created_at') or ''}"
 
 
 def is_marked(batch: JSONObject, mark: str) -> bool:
-    """Whether the batch was there when the mark was made, and so everything older."""
-    if mark == NO_BATCHES:
-        return False
+    """Whether the batch was certainly there when the mark was made, and so everything older."""
     batch_id, _, text = mark.partition(" ")
-    if batch.get("id") == batch_id:
-        return True
     created, marked = created_at(batch), _time(text)
-    return created is not None and marked is not None and created < marked
+    if created is None or marked is None:
+        return batch.get("id") == batch_id
+    return created < marked - SKEW
 
 
 def created_at(batch: JSONObject) -> float | None:
@@ -74,8 +75,9 @@ def may_belong_to(batch: JSONObject, submission: Submission) -> bool:
 
     No batch has none: counts of zero tell nothing.
     """
-    total = sum(_counts(batch).values())
-    return batch.get("id") not in submission.rejected and total in {0, submission.count}
+    marked = (submission.high_water or NO_BATCHES).partition(" ")[0]
+    known = batch.get("id") in {marked, *submission.rejected}
+    return not known and sum(_counts(batch).values()) in {0, submission.count}
 
 
 def is_over(batch: JSONObject) -> bool:

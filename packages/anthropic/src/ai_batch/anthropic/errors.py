@@ -97,16 +97,17 @@ def _never_sent(error: BaseException) -> bool:
 def _of_status(error: Any, text: str, *, creating: bool) -> ProviderError:
     status = int(error.status_code)
     headers = cast("Mapping[str, str]", error.response.headers)
-    word = error.type if isinstance(error.type, str) else None
-    code = error.error_code if isinstance(error.error_code, str) else None
+    body = _object(error.body)
+    said = _object(body.get("error"))
+    word = _text(said.get("type"))
+    # Not all versions of the SDK have an attribute for it.
+    code = _text(_object(said.get("details")).get("error_code"))
     kind = _kind_of(status, word, code, text.lower(), creating=creating)
-    body: object = error.body
-    own = cast("JSONObject", body) if isinstance(body, dict) else {}
     return kind(
         f"{text}{_hint(status, creating=creating)}",
         status=status,
         code=code or word,
-        request_id=headers.get("request-id") or _text(own.get("request_id")),
+        request_id=headers.get("request-id") or _text(body.get("request_id")),
         retry_after=retry_after_of(headers),
     )
 
@@ -136,6 +137,10 @@ def _hint(status: int, *, creating: bool) -> str:
     if status == 404 and creating:
         return "; the server has no message batches at this address: check base_url"
     return ""
+
+
+def _object(value: object) -> JSONObject:
+    return cast("JSONObject", value) if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:

@@ -41,7 +41,7 @@ class AnthropicProcessor(NativeProcessor):
         timeout: Duration = 60.0,
         **general: Unpack[GeneralOptions],
     ) -> None:
-        """All options are explained in ``docs/options.md``, those of ``general`` as well.
+        """Explained in ``docs/providers/anthropic.md``, those of ``general`` in ``options.md``.
 
         ``betas`` are sent with every batch. ``api_version`` fixes what is else chosen for each
         request: the newest version under which it is allowed.

@@ -110,7 +110,9 @@ class AnthropicProvider:
 
     def max_output_tokens(self, request: Request) -> int:
         """The request's own limit, else the processor's."""
-        return _chat(request).max_tokens or self._settings.max_tokens
+        chat = _chat(request)
+        extra: int | None = (chat.extra or {}).get("max_tokens")
+        return extra or chat.max_tokens or self._settings.max_tokens
 
     def scan(self, row: bytes, route: Route) -> Scan:
         """Whose row it is and how it ended."""
