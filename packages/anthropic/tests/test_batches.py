@@ -100,6 +100,7 @@ def test_times_that_can_not_be_read_mark_nothing() -> None:
     mark = mark_of(batch(created_at=None))
     assert not is_marked(batch(id="other"), mark)
     assert is_marked(batch(), mark)
+    assert is_marked(batch(created_at=None), mark_of(batch()))
     assert created_at(batch(created_at="yesterday")) is None
     assert created_at(batch(created_at="1970-01-01T00:00:10Z")) == 10.0
 
