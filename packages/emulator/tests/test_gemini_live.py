@@ -43,7 +43,9 @@ class Live:
     def embed(self, texts: list[str], model: str = "gemini-embedding-001", **config: Any) -> Any:
         """The vectors of several texts."""
         full = types.EmbedContentConfig(**config)
-        found: types.EmbedContentResponse = self.models.embed_content(model=model, contents=list(texts), config=full)
+        found: types.EmbedContentResponse = self.models.embed_content(
+            model=model, contents=list(texts), config=full
+        )
         return [each.values for each in found.embeddings or []]
 
     def post(self, path: str, body: Any) -> httpx2.Response:
@@ -174,6 +176,37 @@ def test_tokens_are_counted(live: Live) -> None:
     assert answer.thought_signature
     counted = live.models.count_tokens(model=MODEL, contents="x" * 400)
     assert counted.total_tokens == 100
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("safety", types.FinishReason.SAFETY),
+        ("recitation", types.FinishReason.RECITATION),
+        ("malformed_function_call", types.FinishReason.MALFORMED_FUNCTION_CALL),
+        ("empty", types.FinishReason.STOP),
+    ],
+)
+def test_answers_end_without_content(live: Live, word: str, reason: types.FinishReason) -> None:
+    """A word makes an answer end for a reason of its own, and nothing is written."""
+    response = live.generate(f"say emulator:{word}")
+    assert response.text is None
+    assert response.candidates
+    assert response.candidates[0].finish_reason == reason
+    assert response.usage_metadata
+    assert response.usage_metadata.candidates_token_count is None
+
+
+def test_words_make_answers_odd(live: Live) -> None:
+    """A blocked prompt, a text in two parts, a thought that nobody asked for."""
+    blocked = live.generate("emulator:blocked")
+    assert blocked.candidates is None
+    assert blocked.prompt_feedback
+    assert blocked.prompt_feedback.block_reason == types.BlockedReason.PROHIBITED_CONTENT
+    assert [part.text for part in parts_of(live.generate("a emulator:parts b"))] == ["a ", " b"]
+    thought, answer = parts_of(live.generate("emulator:thinking"))
+    assert thought.thought
+    assert answer.text == "emulator:thinking"
 
 
 def test_texts_become_vectors(live: Live) -> None:

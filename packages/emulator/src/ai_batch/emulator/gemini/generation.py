@@ -11,18 +11,46 @@ from ai_batch.emulator.texts import cut_to_tokens, positive, tokens_of
 
 _THOUGHT = "The user wants to hear the same again."
 _CACHED_TOKENS = 32
+BLOCKED = "emulator:blocked"
+THINKING = "emulator:thinking"
+PARTS = "emulator:parts"
+EMPTY = "emulator:empty"
+_WITHOUT_CONTENT = {
+    "emulator:safety": "SAFETY",
+    "emulator:recitation": "RECITATION",
+    "emulator:malformed_function_call": "MALFORMED_FUNCTION_CALL",
+}
 
 
 def generated(body: JsonObject, model: str, identity: str) -> JsonObject:
-    """Return a response: the last user text, an instance of a schema, or a call."""
+    """Return a response: the last user text, an instance of a schema, or a call.
+
+    Words in that text make it end in a way of its own: `emulator:blocked` without candidates,
+    `emulator:safety`, `emulator:recitation` and `emulator:malformed_function_call` for that reason
+    and without content, `emulator:empty` without parts; `emulator:parts` makes it two parts, and
+    `emulator:thinking` gives it a thought that nobody asked for.
+    """
+    said = "".join(last_user_texts(body))
+    odd = said if "emulator:" in said else ""
+    if BLOCKED in odd:
+        return _blocked(body, model, identity)
     config = as_object(body.get("generationConfig"))
     count = positive(config, "candidateCount") or 1
-    candidates = [_candidate(body, config, identity, index) for index in range(count)]
-    thoughts = tokens_of(_THOUGHT) if _thinks(config) else 0
+    candidates = [_candidate(body, config, identity, index, odd) for index in range(count)]
+    thoughts = tokens_of(_THOUGHT) if THINKING in odd or _thinks(config) else 0
     written = sum(_written(candidate) for candidate in candidates)
     return {
         "candidates": list[JsonValue](candidates),
         "usageMetadata": usage(body, written, thoughts),
+        "modelVersion": model,
+        "responseId": identity[:22],
+    }
+
+
+def _blocked(body: JsonObject, model: str, identity: str) -> JsonObject:
+    return {
+        "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
+        "usageMetadata": {**usage(body, 0, 0)},
         "modelVersion": model,
         "responseId": identity[:22],
     }
@@ -34,10 +62,11 @@ def usage(body: JsonObject, written: int, thoughts: int) -> JsonObject:
     cached = _CACHED_TOKENS if body.get("cachedContent") else 0
     found: JsonObject = {
         "promptTokenCount": read + cached,
-        "candidatesTokenCount": written,
         "totalTokenCount": read + cached + written + thoughts,
         "promptTokensDetails": [{"modality": "TEXT", "tokenCount": read + cached}],
     }
+    if written:
+        found["candidatesTokenCount"] = written
     if cached:
         found["cachedContentTokenCount"] = cached
         found["cacheTokensDetails"] = [{"modality": "TEXT", "tokenCount": cached}]
@@ -55,7 +84,14 @@ def _thinks(config: JsonObject) -> bool:
     )
 
 
-def _candidate(body: JsonObject, config: JsonObject, identity: str, index: int) -> JsonObject:
+def _candidate(
+    body: JsonObject, config: JsonObject, identity: str, index: int, odd: str
+) -> JsonObject:
+    for word, reason in _WITHOUT_CONTENT.items():
+        if word in odd:
+            return {"finishReason": reason, "index": index}
+    if EMPTY in odd:
+        return {"content": {"role": "model"}, "finishReason": "STOP", "index": index}
     functions = chosen_functions(body)
     parts: list[JsonObject]
     reason = "STOP"
@@ -63,8 +99,10 @@ def _candidate(body: JsonObject, config: JsonObject, identity: str, index: int) 
         parts = [_call(function) for function in functions]
     else:
         texts, reason = _limited(_texts(body, config), config)
+        if PARTS in odd:
+            texts = [half for text in texts for half in text.partition(PARTS)[::2]]
         parts = [{"text": text} for text in texts]
-    if as_object(config.get("thinkingConfig")).get("includeThoughts"):
+    if THINKING in odd or as_object(config.get("thinkingConfig")).get("includeThoughts"):
         if parts:
             signature = base64.b64encode(identity.encode()).decode()
             parts[0] = {**parts[0], "thoughtSignature": signature}
@@ -126,7 +164,7 @@ def _call(function: JsonObject) -> JsonObject:
 
 
 def _written(candidate: JsonObject) -> int:
-    content = as_object(candidate["content"])
+    content = as_object(candidate.get("content"))
     parts = [as_object(part) for part in as_list(content.get("parts"))]
     return sum(
         tokens_of(as_text(part.get("text")) or encode(part).decode())
