@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-import pytest
 from packages.gemini.tests import subjects
 
 from ai_batch.emulator.contract import ProviderContract
 
 
-@pytest.mark.usefixtures("only_inputs_count")
 class TestDeveloperChat(ProviderContract):
     """Chats through the Developer API."""
 
     subject = subjects.DEVELOPER_CHAT
 
 
-@pytest.mark.usefixtures("only_inputs_count")
 class TestDeveloperEmbeddings(ProviderContract):
     """Embeddings through the Developer API."""
 
     subject = subjects.DEVELOPER_EMBEDDINGS
+    both_sides = False
+
+
+class TestVertexChat(ProviderContract):
+    """Chats through Vertex AI."""
+
+    subject = subjects.VERTEX_CHAT
+
+
+class TestVertexEmbeddings(ProviderContract):
+    """Embeddings through Vertex AI."""
+
+    subject = subjects.VERTEX_EMBEDDINGS
+    both_sides = False
+
+
+class TestVertexPredictions(ProviderContract):
+    """Embeddings of older models through Vertex AI, matched by their texts."""
+
+    subject = subjects.VERTEX_PREDICTIONS
     both_sides = False

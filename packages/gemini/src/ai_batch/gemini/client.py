@@ -44,6 +44,10 @@ class ClientSettings:
     extra_headers: Mapping[str, str] | None = field(default=None, repr=False)
     timeout: float = 60.0
     client: Client | None = field(default=None, repr=False)
+    storage_url: str | None = field(
+        default_factory=lambda: os.environ.get("STORAGE_EMULATOR_HOST") or None
+    )
+    """Instead of Cloud Storage's own; as its library does, but known from the beginning."""
 
     @property
     def url(self) -> str:

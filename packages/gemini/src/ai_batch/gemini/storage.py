@@ -156,10 +156,11 @@ def _connect(settings: ClientSettings) -> Any:
     make: Any = storage.Client
     anonymous: Any = AnonymousCredentials
     credentials: Any = settings.credentials
-    if credentials is None and settings.is_here:
+    if credentials is None and (settings.is_here or settings.storage_url):
         # No real credentials leave for a server on this machine.
         credentials = anonymous()
-    return make(project=settings.place[0], credentials=credentials)
+    options = {"api_endpoint": settings.storage_url} if settings.storage_url else None
+    return make(project=settings.place[0], credentials=credentials, client_options=options)
 
 
 def _translated(error: Exception) -> AIBatchError:

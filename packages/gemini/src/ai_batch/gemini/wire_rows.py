@@ -127,8 +127,10 @@ def _complaint(fields: dict[str, msgspec.Raw]) -> object:
 def _body(fields: dict[str, msgspec.Raw]) -> msgspec.Raw:
     if "response" in fields or "predictions" not in fields:
         return fields.get("response", _NULL)
-    predictions = decoded(_JOINED, fields["predictions"])
-    return predictions[0] if predictions else _NULL
+    try:
+        return decoded(_JOINED, fields["predictions"])[0]
+    except (msgspec.ValidationError, IndexError):
+        return _NULL
 
 
 def _plain(row: bytes) -> tuple[str, bytes] | None:
