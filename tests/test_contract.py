@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ai_batch.emulator.contract import ProviderContract
 from tests import subjects
+
+# Cloud Storage's library leaves the connection of a failed upload to the garbage collector.
+LEFT_CONNECTIONS = pytest.mark.filterwarnings(
+    "ignore:.*unclosed <socket:pytest.PytestUnraisableExceptionWarning",
+    "ignore:unclosed <socket:ResourceWarning",
+)
+
+# Cloud Storage's library repeats calls by itself, with pauses of seconds, and asks for new
+# credentials where a call is refused.
+PATIENT_STORAGE = frozenset(
+    {"test_every_call_may_fail_for_a_while", "test_a_key_may_be_revoked_on_the_way"}
+)
 
 
 class TestOpenAIChat(ProviderContract):
@@ -12,6 +26,7 @@ class TestOpenAIChat(ProviderContract):
     subject = subjects.OPENAI_CHAT
 
 
+@pytest.mark.exhaustive
 class TestOpenAIResponses(ProviderContract):
     """The Responses API."""
 
@@ -19,6 +34,7 @@ class TestOpenAIResponses(ProviderContract):
     both_sides = False
 
 
+@pytest.mark.exhaustive
 class TestOpenAIEmbeddings(ProviderContract):
     """Embeddings."""
 
@@ -30,3 +46,48 @@ class TestAnthropic(ProviderContract):
     """Message Batches."""
 
     subject = subjects.ANTHROPIC
+    both_sides = False
+
+
+class TestGeminiChat(ProviderContract):
+    """Chats through the Developer API."""
+
+    subject = subjects.GEMINI_CHAT
+    both_sides = False
+
+
+@pytest.mark.exhaustive
+class TestGeminiEmbeddings(ProviderContract):
+    """Embeddings through the Developer API."""
+
+    subject = subjects.GEMINI_EMBEDDINGS
+    both_sides = False
+
+
+@LEFT_CONNECTIONS
+class TestVertexChat(ProviderContract):
+    """Chats through Vertex AI."""
+
+    subject = subjects.VERTEX_CHAT
+    leave_out = PATIENT_STORAGE
+    both_sides = False
+
+
+@pytest.mark.exhaustive
+@LEFT_CONNECTIONS
+class TestVertexEmbeddings(ProviderContract):
+    """Embeddings through Vertex AI."""
+
+    subject = subjects.VERTEX_EMBEDDINGS
+    leave_out = PATIENT_STORAGE
+    both_sides = False
+
+
+@pytest.mark.exhaustive
+@LEFT_CONNECTIONS
+class TestVertexPredictions(ProviderContract):
+    """Embeddings of older models through Vertex AI, matched by their texts."""
+
+    subject = subjects.VERTEX_PREDICTIONS
+    leave_out = PATIENT_STORAGE
+    both_sides = False

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 pytest.register_assert_rewrite("ai_batch.emulator.contract")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the contract's marker known."""
+    meaning = "exhaustive: takes minutes; `-m 'not exhaustive'` leaves it out"
+    config.addinivalue_line("markers", meaning)
+
+
 @pytest.fixture
 def ai_batch_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
     """Give a fresh emulator that runs for one test, and point the test's environment to it.

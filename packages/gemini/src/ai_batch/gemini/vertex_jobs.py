@@ -11,6 +11,7 @@ from ai_batch.gemini.states import (
     object_at,
     state_of,
     text_of,
+    time_of,
     vendor_fault,
     word_of,
 )
@@ -62,6 +63,11 @@ def job_belongs_to(job: JSONObject, submission: Submission) -> bool:
     return job.get("displayName") == label_of(submission.token)
 
 
+LONGEST_RUN = 24 * 3600.0 - 60.0
+"""Seconds that a job may run; what is unfinished then is cancelled, and asked for again here.
+https://docs.cloud.google.com/vertex-ai/generative-ai/docs/multimodal/batch-prediction-gemini"""
+
+
 def read_job(job: JSONObject) -> RemoteStatus:
     """What the job says."""
     word = word_of(job.get("state"))
@@ -77,7 +83,13 @@ def read_job(job: JSONObject) -> RemoteStatus:
         completed=done,
         failed=failed,
         rows=None,
-        cut=cut_of(word),
+        cut="expired" if _ran_out(job) else cut_of(word),
         faults=() if state is RemoteState.ENDED else vendor_fault(error),
         details={"output": text_of(object_at(job, "outputInfo").get("gcsOutputDirectory"))},
     )
+
+
+def _ran_out(job: JSONObject) -> bool:
+    """Whether it was cut for its time, which ends as cancelled too, and not at somebody's wish."""
+    began, ended = time_of(job.get("startTime")), time_of(job.get("endTime"))
+    return began is not None and ended is not None and ended - began >= LONGEST_RUN

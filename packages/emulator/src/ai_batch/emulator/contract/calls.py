@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -61,7 +62,8 @@ class Bench:
         """What the vendor gives for the batch, from one file or both."""
         files = folder / "output", folder / "errors"
         await self.provider.fetch(self.submission, *files)
-        return [row for file in files if file.exists() for row in file.read_bytes().splitlines()]
+        found = [file.read_bytes() for file in files if file.exists()]
+        return [row for rows in found for row in rows.split(b"\n") if row.strip()]
 
 
 MakeBench = Callable[..., Bench]
@@ -147,10 +149,10 @@ class CallContract(WithLaboratory):
 
     @needs("upload")
     async def test_a_failed_upload_is_no_unknown_outcome(self, make_bench: MakeBench) -> None:
-        """Uploads cost nothing: one that failed may simply be repeated."""
+        """Uploads cost nothing: one that failed may simply be repeated, by an SDK too."""
         bench = make_bench()
         bench.lab.emulator.inject(Fault(route="*.upload*", nth=1, cut="after"))
-        with pytest.raises(ProviderUnavailable):
+        with contextlib.suppress(ProviderUnavailable):
             await bench.upload()
         await bench.upload()
         await bench.provider.cleanup(replace(bench.submission, strays=(TOKEN,)))
@@ -205,7 +207,7 @@ class CallContract(WithLaboratory):
         states = bench.lab.emulator.stats.batches_by_status
         assert all("cancel" in state.lower() for state in states)
         if "upload" in self.subject.features:
-            assert bench.lab.emulator.stats.files_deleted == 1
+            assert bench.lab.emulator.stats.files_deleted >= 1
         await bench.provider.aclose()
 
     def test_requests_of_two_models_never_share_a_batch(self, lab: Laboratory) -> None:

@@ -201,6 +201,7 @@ class CrashContract(WithLaboratory):
         yield nursery
         nursery.close()
 
+    @pytest.mark.exhaustive
     @pytest.mark.parametrize("part", range(SLICES))
     def test_a_script_goes_on_wherever_it_was_killed(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path, part: int
@@ -224,6 +225,7 @@ class CrashContract(WithLaboratory):
         often = {point for point in seen if seen.count(point) >= 3 and "/" in point}
         return [(point, 1) for point in dict.fromkeys(seen)] + [(point, 3) for point in often]
 
+    @pytest.mark.exhaustive
     @pytest.mark.parametrize("seed", range(2))
     def test_a_script_that_is_killed_again_goes_on(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path, seed: int

@@ -33,9 +33,13 @@ def needs(*wanted: str) -> Callable[[TestT], TestT]:
 
 
 class WithLaboratory:
-    """Tests of one subject; those of features that it does not have are left out."""
+    """Tests of one subject; those of features that it does not have are left out.
+
+    ``leave_out`` names further ones, for which a vendor's library has rules of its own.
+    """
 
     subject: ClassVar[Subject]
+    leave_out: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Take the tests away that the subject's vendor has nothing for."""
@@ -45,7 +49,8 @@ class WithLaboratory:
             return
         able: frozenset[Feature | str] = subject.features | {subject.kind}
         for name in dir(cls):
-            if not getattr(getattr(cls, name), NEEDS, frozenset[str]()) <= able:
+            needed = getattr(getattr(cls, name), NEEDS, frozenset[str]())
+            if name in cls.leave_out or not needed <= able:
                 setattr(cls, name, None)
 
     @pytest.fixture
