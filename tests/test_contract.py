@@ -42,6 +42,7 @@ class TestOpenAIEmbeddings(ProviderContract):
     both_sides = False
 
 
+@pytest.mark.exhaustive
 class TestAnthropic(ProviderContract):
     """Message Batches."""
 
@@ -49,6 +50,7 @@ class TestAnthropic(ProviderContract):
     both_sides = False
 
 
+@pytest.mark.exhaustive
 class TestGeminiChat(ProviderContract):
     """Chats through the Developer API."""
 
@@ -64,6 +66,7 @@ class TestGeminiEmbeddings(ProviderContract):
     both_sides = False
 
 
+@pytest.mark.exhaustive
 @LEFT_CONNECTIONS
 class TestVertexChat(ProviderContract):
     """Chats through Vertex AI."""

@@ -173,6 +173,10 @@ def _translated(error: Exception) -> AIBatchError:
     if isinstance(error, GoogleAPICallError):
         status = int(error.code or 500)
         return kind_of_status(status, creating=False)(text, status=status)
+    answered = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(answered, int):
+        # Uploads in pieces fail with errors of another library.
+        return kind_of_status(answered, creating=False)(text, status=answered)
     if isinstance(error, auth.GoogleAuthError) and not isinstance(error, auth.TransportError):
         return AuthenticationFailed(text)
     if isinstance(error, RetryError | auth.TransportError | OSError):
