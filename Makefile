@@ -33,7 +33,7 @@ matrix: export PYENV_VERSION = $(shell pyenv versions --bare 2>/dev/null | grep 
 matrix: $(HATCH) ## Run the tests on every supported Python that this machine has.
 	@for version in $(VERSIONS); do \
 		if python$$version -c '' 2>/dev/null; then \
-			echo "Python $$version:"; $(HATCH) test --python $$version || exit 1; \
+			echo "Python $$version:"; $(HATCH) test --python $$version $(ARGS) || exit 1; \
 		else echo "Python $$version: not on this machine, skipped."; fi; \
 	done
 
