@@ -9,11 +9,14 @@ from unittest.mock import patch
 from ai_batch.anthropic import AnthropicProcessor
 from ai_batch.core import NativeProcessor
 from ai_batch.emulator.contract import Subject
-from ai_batch.emulator.contract.subject import CHAT
+from ai_batch.emulator.contract.subject import CHAT, Feature
 from ai_batch.emulator.surface import Surface
 from ai_batch.gemini import GeminiProcessor
 from ai_batch.openai import OpenAIProcessor
 
+FILES: frozenset[Feature] = frozenset(("fence", "refusal", "strays", "upload"))
+BESIDE: frozenset[Feature] = frozenset(("embeddings",))
+PRICED: frozenset[Feature] = frozenset(("priced",))
 OPENAI_SDK = ("openai.resources.batches", "openai.resources.files", "genai_prices")
 
 
@@ -38,7 +41,7 @@ OPENAI_CHAT = Subject(
     provider="openai",
     place="tests.subjects:OPENAI_CHAT",
     make=openai_chat,
-    features=CHAT | {"embeddings", "fence", "refusal", "strays", "upload"},
+    features=CHAT | BESIDE | FILES,
     modules=OPENAI_SDK,
 )
 OPENAI_RESPONSES = Subject(
@@ -46,7 +49,7 @@ OPENAI_RESPONSES = Subject(
     provider="openai",
     place="tests.subjects:OPENAI_RESPONSES",
     make=openai_responses,
-    features=CHAT | {"fence", "refusal", "strays", "upload"},
+    features=CHAT | FILES,
     modules=OPENAI_SDK,
 )
 OPENAI_EMBEDDINGS = Subject(
@@ -55,7 +58,7 @@ OPENAI_EMBEDDINGS = Subject(
     place="tests.subjects:OPENAI_EMBEDDINGS",
     make=openai_chat,
     kind="embedding",
-    features=frozenset({"fence", "priced", "refusal", "strays", "upload"}),
+    features=PRICED | FILES,
     modules=OPENAI_SDK,
 )
 
@@ -119,7 +122,7 @@ GEMINI_CHAT = Subject(
     provider="gemini",
     place="tests.subjects:GEMINI_CHAT",
     make=gemini,
-    features=CHAT | {"embeddings", "fence", "refusal", "strays", "upload"},
+    features=CHAT | BESIDE | FILES,
     modules=GOOGLE_SDK,
 )
 GEMINI_EMBEDDINGS = Subject(
@@ -128,7 +131,7 @@ GEMINI_EMBEDDINGS = Subject(
     place="tests.subjects:GEMINI_EMBEDDINGS",
     make=gemini,
     kind="embedding",
-    features=frozenset({"fence", "priced", "refusal", "strays", "upload"}),
+    features=PRICED | FILES,
     modules=GOOGLE_SDK,
 )
 VERTEX_CHAT = Subject(
@@ -136,7 +139,7 @@ VERTEX_CHAT = Subject(
     provider="vertex",
     place="tests.subjects:VERTEX_CHAT",
     make=vertex,
-    features=CHAT | {"embeddings", "fence", "refusal", "strays", "upload"},
+    features=CHAT | BESIDE | FILES,
     results="objects.download",
     modules=GOOGLE_SDK,
 )
@@ -146,7 +149,7 @@ VERTEX_EMBEDDINGS = Subject(
     place="tests.subjects:VERTEX_EMBEDDINGS",
     make=vertex,
     kind="embedding",
-    features=frozenset({"fence", "priced", "refusal", "strays", "upload"}),
+    features=PRICED | FILES,
     results="objects.download",
     modules=GOOGLE_SDK,
 )
@@ -156,7 +159,7 @@ VERTEX_PREDICTIONS = Subject(
     place="tests.subjects:VERTEX_PREDICTIONS",
     make=vertex_predictions,
     kind="embedding",
-    features=frozenset({"fence", "refusal", "strays", "upload"}),
+    features=FILES,
     results="objects.download",
     modules=GOOGLE_SDK,
 )
