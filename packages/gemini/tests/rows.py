@@ -26,8 +26,12 @@ def row(**fields: Any) -> bytes:
 
 def labelled(**fields: Any) -> bytes:
     """A row of Vertex AI that has no key, but a label in the request that it repeats."""
-    request = {"contents": [], "labels": {"team": "search", "ai_batch_key": KEY}}
-    head = {"status": "", "processed_time": "2026-09-19T21:29:47.352+00:00", "request": request}
+    request: dict[str, Any] = {"contents": [], "labels": {"team": "search", "ai_batch_key": KEY}}
+    head: dict[str, Any] = {
+        "status": "",
+        "processed_time": "2026-09-19T21:29:47.352+00:00",
+        "request": request,
+    }
     return json.dumps({**head, **fields}).encode()
 
 
