@@ -134,7 +134,7 @@ def _messages(request: ChatRequest) -> Iterator[Problem]:
         if message.role in ("user", "system") and message.only_text:
             continue
         yield from _parts(message, field, names)
-        for part in message.parts:
+        for part in message.parts if message.role == "assistant" else ():
             if isinstance(part, ToolCall):
                 names[part.id] = part.name
     if not turns:
@@ -152,7 +152,8 @@ def _open_calls(messages: tuple[Message, ...]) -> bool:
             continue
         if found != expected:
             return True
-        expected = sum(isinstance(part, ToolCall) for part in message.parts)
+        calls = message.parts if message.role == "assistant" else ()
+        expected = sum(isinstance(part, ToolCall) for part in calls)
         found = 0
     return found != expected
 
