@@ -1,7 +1,8 @@
 """Cloud Storage, from which Vertex AI reads batches and to which it writes results.
 
 ``google-cloud-storage`` comes with the extra ``vertex``. It blocks, so that each call runs in a
-thread; its own retries stay on, as nothing here is created twice by them.
+thread. Its own retries are off: they pause for seconds, and the engine tries again with all state
+on record.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Storage:
     def __init__(self, settings: ClientSettings) -> None:
         """Nothing is imported or connected before the first call."""
         self._settings = settings
+        self._once: dict[str, Any] = {"timeout": settings.timeout, "retry": None}
         self._client: Any = None
         self._lock = threading.Lock()
 
@@ -87,8 +89,7 @@ class Storage:
 
         def work() -> None:
             blob = self._blob(uri)
-            given: dict[str, Any] = {"content_type": MEDIA_TYPE, "if_generation_match": 0}
-            given["timeout"] = self._settings.timeout
+            given = {**self._once, "content_type": MEDIA_TYPE, "if_generation_match": 0}
             if isinstance(lines, Path):
                 blob.upload_from_filename(str(lines), **given)
                 return
@@ -107,9 +108,7 @@ class Storage:
         bucket, name = split_uri(prefix)
 
         def work() -> list[str]:
-            found = self._connected().list_blobs(
-                bucket, prefix=name, timeout=self._settings.timeout
-            )
+            found = self._connected().list_blobs(bucket, prefix=name, **self._once)
             return sorted(f"gs://{bucket}/{blob.name}" for blob in found)
 
         return await self._run(work)
@@ -121,7 +120,7 @@ class Storage:
             with private_file(to) as file:
                 for uri in uris:
                     blob = self._blob(uri)
-                    blob.download_to_file(file, timeout=self._settings.timeout)
+                    blob.download_to_file(file, **self._once)
                     file.write(b"\n")
 
         await self._run(work)
@@ -131,7 +130,7 @@ class Storage:
 
         def work() -> None:
             blob = self._blob(uri)
-            blob.delete(timeout=self._settings.timeout)
+            blob.delete(**self._once)
 
         try:
             await self._run(work)
