@@ -300,38 +300,41 @@ def test_a_results_own_name_counts() -> None:
     assert found[1]["parts"][0]["functionResponse"]["name"] == "weather"
 
 
+THOUGHTS: list[Any] = [
+    (
+        [Thinking(text="Hm.", signature="s1"), Text(text="Yes.")],
+        [{"text": "Hm.", "thought": True, "thoughtSignature": "s1"}, {"text": "Yes."}],
+    ),
+    (
+        [Thinking(text="", signature="s1"), Text(text="Yes.")],
+        [{"text": "Yes.", "thoughtSignature": "s1"}],
+    ),
+    (
+        [Thinking(text="", signature="s1"), Text(text="So:"), ToolCall(id="c", name="now")],
+        [
+            {"text": "So:"},
+            {"functionCall": {"name": "now", "args": {}}, "thoughtSignature": "s1"},
+        ],
+    ),
+    (
+        [
+            Thinking(text="", signature="s1"),
+            ToolCall(id="c", name="now"),
+            ToolCall(id="d", name="then"),
+        ],
+        [
+            {"functionCall": {"name": "now", "args": {}}, "thoughtSignature": "s1"},
+            {"functionCall": {"name": "then", "args": {}}},
+        ],
+    ),
+    ([Thinking(text="", signature="s1")], [{"text": "", "thoughtSignature": "s1"}]),
+    ([Thinking(text="Hm.")], [{"text": "Hm.", "thought": True}]),
+]
+
+
 @pytest.mark.parametrize(
     ("parts", "expected"),
-    [
-        (
-            [Thinking(text="Hm.", signature="s1"), Text(text="Yes.")],
-            [{"text": "Hm.", "thought": True, "thoughtSignature": "s1"}, {"text": "Yes."}],
-        ),
-        (
-            [Thinking(text="", signature="s1"), Text(text="Yes.")],
-            [{"text": "Yes.", "thoughtSignature": "s1"}],
-        ),
-        (
-            [Thinking(text="", signature="s1"), Text(text="So:"), ToolCall(id="c", name="now")],
-            [
-                {"text": "So:"},
-                {"functionCall": {"name": "now", "args": {}}, "thoughtSignature": "s1"},
-            ],
-        ),
-        (
-            [
-                Thinking(text="", signature="s1"),
-                ToolCall(id="c", name="now"),
-                ToolCall(id="d", name="then"),
-            ],
-            [
-                {"functionCall": {"name": "now", "args": {}}, "thoughtSignature": "s1"},
-                {"functionCall": {"name": "then", "args": {}}},
-            ],
-        ),
-        ([Thinking(text="", signature="s1")], [{"text": "", "thoughtSignature": "s1"}]),
-        ([Thinking(text="Hm.")], [{"text": "Hm.", "thought": True}]),
-    ],
+    THOUGHTS,
     ids=["thought", "text", "call", "first call", "alone", "unsigned"],
 )
 def test_signatures_go_back_to_where_they_came_from(

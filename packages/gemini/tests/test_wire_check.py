@@ -33,17 +33,20 @@ def faults(request: ChatRequest | EmbeddingRequest, model: str = FLASH, **given:
     return [f"{p.field}: {p.message}" for p in wire.check(request, model, **given)]
 
 
+POSSIBLE: list[Any] = [
+    {},
+    {"temperature": 2.0, "top_p": 1.0, "stop": ["a"] * 5, "seed": -5, "max_tokens": 9},
+    {"reasoning_effort": "none"},
+    {"tools": [NOW], "tool_choice": "now"},
+    {"tool_choice": "auto", "extra": {"tools": [{"googleSearch": {}}]}},
+    {"output_type": int},
+    {"extra": {"safetySettings": [], "labels": {"a": "b"}}},
+]
+
+
 @pytest.mark.parametrize(
     "given",
-    [
-        {},
-        {"temperature": 2.0, "top_p": 1.0, "stop": ["a"] * 5, "seed": -5, "max_tokens": 9},
-        {"reasoning_effort": "none"},
-        {"tools": [NOW], "tool_choice": "now"},
-        {"tool_choice": "auto", "extra": {"tools": [{"googleSearch": {}}]}},
-        {"output_type": int},
-        {"extra": {"safetySettings": [], "labels": {"a": "b"}}},
-    ],
+    POSSIBLE,
     ids=str,
 )
 def test_what_gemini_can_do_has_no_problem(given: dict[str, Any]) -> None:
