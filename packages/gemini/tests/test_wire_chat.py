@@ -346,7 +346,7 @@ def test_signatures_go_back_to_where_they_came_from(
 
 def test_an_answer_can_be_continued() -> None:
     """Thoughts and calls of an answer, put into the next request, give back the same parts."""
-    parts = [
+    parts: list[dict[str, Any]] = [
         {"text": "Hm.", "thought": True},
         {"functionCall": {"name": "weather", "args": {"city": "Paris"}}, "thoughtSignature": "sig"},
     ]

@@ -1,5 +1,6 @@
 """The wire formats as the processor uses them: lines out, rows in."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -134,8 +135,8 @@ def test_line_separators_do_not_split() -> None:
 def test_any_bytes_raise_nothing_but_value_error(data: bytes, route: Route) -> None:
     """A torn or foreign row never takes anything else down."""
     for read in (wire.decode, wire.scan):
-        with pytest.raises(ValueError, match=r"."):
-            read(data, route)
+        with contextlib.suppress(ValueError):  # Among any bytes are some that are a row.
+            assert read(data, route)
 
 
 @no_deadline
@@ -143,8 +144,8 @@ def test_any_bytes_raise_nothing_but_value_error(data: bytes, route: Route) -> N
 def test_any_json_raises_nothing_but_value_error(value: object, route: Route) -> None:
     """JSON that is no row at all is a ValueError, or a row of nobody."""
     for read in (wire.decode, wire.scan):
-        with pytest.raises(ValueError, match=r"."):
-            read(json.dumps(value).encode(), route)
+        with contextlib.suppress(ValueError):
+            assert read(json.dumps(value).encode(), route)
 
 
 @settings(deadline=None, max_examples=400)
