@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ai_batch.core.clients import ChatClient, DescribedClient, Embedder
 from ai_batch.core.errors import (
     AIBatchError,
     AuthenticationFailed,
@@ -73,10 +74,13 @@ __all__ = [
     "AuthenticationFailed",
     "BatchFailed",
     "BatchResponse",
+    "ChatClient",
     "ChatRequest",
     "ChatResponse",
     "CompleteEvent",
+    "DescribedClient",
     "Document",
+    "Embedder",
     "EmbeddingRequest",
     "EmbeddingResponse",
     "ErrorEvent",
