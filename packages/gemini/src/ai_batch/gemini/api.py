@@ -51,7 +51,7 @@ class GoogleApi:
         try:
             return await work(client)
         except Exception as error:  # noqa: BLE001 - the border: everything is translated
-            failure = translated(error, creating=creating, secret=self._settings.secret)
+            failure = translated(error, creating=creating, secret=self._settings.hidden)
         raise failure from None
 
     async def _json(

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.genai import Client
 
-__all__ = ["ClientSettings", "close_client", "make_client"]
+__all__ = ["CONNECT_SECONDS", "ClientSettings", "close_client", "make_client"]
 
 DEVELOPER_URL = "https://generativelanguage.googleapis.com"
 
 CONNECT_SECONDS = 10.0
+"""For a connection to be made; a call as a whole may take as long as the user says."""
 
 KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 """In the order in which the SDK prefers them."""
@@ -89,6 +90,12 @@ class ClientSettings:
         if self.vertex:
             return None
         return self.api_key or next(filter(None, map(os.environ.get, KEYS)), None)
+
+    @property
+    def hidden(self) -> str | None:
+        """What errors must not show: the key, or the access token of the moment."""
+        token: str | None = getattr(self.credentials, "token", None)
+        return self.secret or token
 
     @property
     def key_fingerprint(self) -> str:

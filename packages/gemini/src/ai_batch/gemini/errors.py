@@ -30,7 +30,7 @@ from ai_batch.core.vendor_errors import (
     retry_after_of,
 )
 
-__all__ = ["is_input_missing", "translated"]
+__all__ = ["is_input_missing", "of_credentials", "translated"]
 
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ClientConnectorError"})
 """Classes, of whichever HTTP library the SDK has picked, for connections that were not made."""
@@ -40,7 +40,7 @@ CLIENT_CLOSED = 499
 
 def translated(error: Exception, *, creating: bool, secret: str | None) -> AIBatchError:
     """The error to raise. ``creating`` tells that the call may have made a batch."""
-    from google.auth import exceptions as auth
+    from google.auth.exceptions import GoogleAuthError
     from google.genai import errors as genai
 
     if isinstance(error, AIBatchError):
@@ -48,10 +48,9 @@ def translated(error: Exception, *, creating: bool, secret: str | None) -> AIBat
     text = mask(str(error), secret)[:LONGEST_MESSAGE]
     if isinstance(error, genai.APIError):
         return _of_api(error, secret, creating=creating)
-    if isinstance(error, auth.TransportError):
-        return ProviderUnavailable(f"no access token can be had: {text}")
-    if isinstance(error, auth.GoogleAuthError):
-        return AuthenticationFailed(f"no access token can be had: {text}")
+    if isinstance(error, GoogleAuthError):
+        # Before the call itself, which was therefore not made.
+        return of_credentials(error, text)
     if isinstance(error, ValueError | KeyError):
         # An answer that can't be read, such as HTML from a proxy in front.
         kind = OutcomeUnknown if creating else ProviderUnavailable
@@ -60,6 +59,18 @@ def translated(error: Exception, *, creating: bool, secret: str | None) -> AIBat
         sent = NEVER_SENT.isdisjoint(kind.__name__ for kind in type(error).__mro__)
         return of_transport(f"{type(error).__name__}: {text}", creating=creating, sent=sent)
     raise error
+
+
+def of_credentials(error: Exception, text: str) -> ProviderError:
+    """The error for credentials of Google's that gave no access token."""
+    from google.auth import exceptions as auth
+
+    # A machine's credentials hide in it what kept them from their server.
+    hidden = (error, error.__cause__, *error.args)
+    passing = any(isinstance(each, auth.TransportError | auth.TimeoutError) for each in hidden)
+    passing = passing or bool(getattr(error, "retryable", False))
+    kind = ProviderUnavailable if passing else AuthenticationFailed
+    return kind(f"no access token can be had: {text}")
 
 
 def _is_transport(error: Exception) -> bool:

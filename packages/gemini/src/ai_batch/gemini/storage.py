@@ -16,16 +16,17 @@ from typing import Any, TypeVar
 
 from ai_batch.core.errors import (
     AIBatchError,
-    AuthenticationFailed,
     ProviderError,
     ProviderNotInstalled,
     ProviderUnavailable,
     RemoteNotFound,
+    RequestRefused,
     mask,
 )
 from ai_batch.core.transfers import private_file
 from ai_batch.core.vendor_errors import LONGEST_MESSAGE, kind_of_status, of_transport
-from ai_batch.gemini.client import ClientSettings
+from ai_batch.gemini.client import CONNECT_SECONDS, ClientSettings
+from ai_batch.gemini.errors import of_credentials
 
 __all__ = ["Storage", "check_installed", "split_uri"]
 
@@ -34,6 +35,9 @@ Found = TypeVar("Found")
 MEDIA_TYPE = "application/jsonl"
 
 EXISTS_ALREADY = 412
+
+PIECE = 8 << 20
+"""Bytes of a large file that are held at once; the library's own pieces are of 100 MiB."""
 
 
 def check_installed() -> None:
@@ -60,7 +64,8 @@ class Storage:
     def __init__(self, settings: ClientSettings) -> None:
         """Nothing is imported or connected before the first call."""
         self._settings = settings
-        self._once: dict[str, Any] = {"timeout": settings.timeout, "retry": None}
+        connect = min(CONNECT_SECONDS, settings.timeout)
+        self._once: dict[str, Any] = {"timeout": (connect, settings.timeout), "retry": None}
         self._client: Any = None
         self._lock = threading.Lock()
 
@@ -78,27 +83,24 @@ class Storage:
         try:
             return await asyncio.to_thread(work)
         except Exception as error:  # noqa: BLE001 - the border: everything is translated
-            failure = _translated(error)
+            failure = _translated(error, self._settings.hidden)
         raise failure from None
 
-    async def upload(self, lines: Path | Iterable[bytes], uri: str) -> None:
-        """Write an object, unless it is there: it appears whole or not at all, and is no other's.
-
-        ``lines`` are a file, or what is to be written.
-        """
+    async def upload(self, path: Path, uri: str) -> None:
+        """Write an object, unless it is there already: it appears whole or not at all."""
 
         def work() -> None:
             blob = self._blob(uri)
+            blob.chunk_size = PIECE
             given = {**self._once, "content_type": MEDIA_TYPE, "if_generation_match": 0}
-            if isinstance(lines, Path):
-                blob.upload_from_filename(str(lines), **given)
-                return
-            with blob.open("wb", **given) as file:
-                for line in lines:
-                    file.write(line)
+            blob.upload_from_filename(str(path), **given)
 
         try:
             await self._run(work)
+        except RemoteNotFound as error:
+            # Waited for like a batch that does not show yet, if it were not told apart.
+            hint = f"{error.message}: check gcs_uri"
+            raise RequestRefused(hint, status=error.status) from None
         except ProviderError as error:
             if error.status != EXISTS_ALREADY:
                 raise
@@ -159,16 +161,20 @@ def _connect(settings: ClientSettings) -> Any:
         # No real credentials leave for a server on this machine.
         credentials = anonymous()
     options = {"api_endpoint": settings.storage_url} if settings.storage_url else None
-    return make(project=settings.place[0], credentials=credentials, client_options=options)
+    client = make(project=settings.place[0], credentials=credentials, client_options=options)
+    # Else each bucket's place is asked for by a thread of the library's own, for traces that
+    # nobody has ordered: with retries, and beyond the client's end. It minds a missing cache.
+    client._bucket_metadata_cache = None  # noqa: SLF001 - the public switch is an environment's
+    return client
 
 
-def _translated(error: Exception) -> AIBatchError:
-    from google.api_core.exceptions import GoogleAPICallError, RetryError
-    from google.auth import exceptions as auth
+def _translated(error: Exception, secret: str | None) -> AIBatchError:
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.auth.exceptions import GoogleAuthError
 
     if isinstance(error, AIBatchError):
         return error
-    text = mask(f"Cloud Storage: {error}")[:LONGEST_MESSAGE]
+    text = mask(f"Cloud Storage: {error}", secret)[:LONGEST_MESSAGE]
     if isinstance(error, GoogleAPICallError):
         status = int(error.code or 500)
         return kind_of_status(status, creating=False)(text, status=status)
@@ -176,9 +182,9 @@ def _translated(error: Exception) -> AIBatchError:
     if isinstance(answered, int):
         # Uploads in pieces fail with errors of another library.
         return kind_of_status(answered, creating=False)(text, status=answered)
-    if isinstance(error, auth.GoogleAuthError) and not isinstance(error, auth.TransportError):
-        return AuthenticationFailed(text)
-    if isinstance(error, RetryError | auth.TransportError | OSError):
+    if isinstance(error, GoogleAuthError):
+        return of_credentials(error, text)
+    if isinstance(error, OSError):
         return of_transport(text, creating=False, sent=True)
     # A download that does not fit its checksum, and answers that can't be read.
     if isinstance(error, ValueError) or type(error).__module__.startswith("google."):

@@ -10,6 +10,7 @@ import msgspec
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Limits, RemoteStatus, Route, Submission
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
+from ai_batch.core.transfers import private_file
 from ai_batch.gemini import wire
 from ai_batch.gemini.batches import label_of
 from ai_batch.gemini.keyless import give_keys, instances_of
@@ -88,8 +89,16 @@ class VertexProvider(GoogleProvider):
         """Write the input to Cloud Storage, under a name that is this submission's alone."""
         uri = input_uri(self._folder, submission.token)
         path = submission.input_path
-        keyless = submission.route.endpoint == wire.PREDICT_ENDPOINT
-        await self._storage.upload(instances_of(path) if keyless else path, uri)
+        if submission.route.endpoint != wire.PREDICT_ENDPOINT:
+            await self._storage.upload(path, uri)
+            return uri
+        aside = _aside(path)
+        try:
+            with private_file(aside) as file:
+                file.writelines(instances_of(path))
+            await self._storage.upload(aside, uri)
+        finally:
+            aside.unlink(missing_ok=True)
         return uri
 
     async def create(self, submission: Submission) -> str:
@@ -111,7 +120,7 @@ class VertexProvider(GoogleProvider):
         if submission.route.endpoint != wire.PREDICT_ENDPOINT:
             await self._storage.download(rows, output)
             return
-        aside = output.with_name(f"{output.name}.keyless")
+        aside = _aside(output)
         try:
             await self._storage.download(rows, aside)
             give_keys(aside, submission.input_path, output)
@@ -130,6 +139,11 @@ class VertexProvider(GoogleProvider):
         """Close connections."""
         await super().aclose()
         self._storage.close()
+
+
+def _aside(path: Path) -> Path:
+    """Where the lines of a file lie for a while without their keys."""
+    return path.with_name(f"{path.name}.keyless")
 
 
 def _options(request: EmbeddingRequest) -> str:
