@@ -20,15 +20,15 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE_LAYERS = [
     ["errors", "messages", "requests", "results", "events", "provider", "clients"],
     ["connections", "transfers", "vendor_errors", "wire_json", "wire_faults", "wire_parts"],
-    ["state", "plan", "schedule", "tokens", "prices"],
+    ["places", "state", "plan", "schedule", "tokens", "prices"],
     ["rows", "structured", "duplicates", "runtime", "checks", "intake"],
-    ["policy", "options", "estimate", "owners"],
+    ["patience", "policy", "options", "estimate", "owners"],
     ["database", "migrations", "records", "statements", "budget", "leases"],
     ["ledger", "delivery"],
     ["spool", "requestlog", "parts", "planner", "planning", "accounting", "reader", "shardfiles"],
-    ["submission", "collect", "advance"],
+    ["closing", "submission", "collect", "advance", "polling"],
     ["engine"],
-    ["progress", "run", "job", "jobs"],
+    ["inbox", "tail", "progress", "run", "native", "job", "jobs"],
     ["processor"],
 ]
 # Stand beside the layers: any module may import them, and they only what is named here.

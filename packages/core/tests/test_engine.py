@@ -366,6 +366,44 @@ def test_a_batch_adopted_on_suspicion_is_not_cancelled(tmp_path: Path) -> None:
     assert [batch.cancelled_at for batch in vendor.batches.values()] == [None]
 
 
+def test_a_foreign_batch_is_downloaded_once(tmp_path: Path) -> None:
+    """Rows of nobody here show at once that an adopted batch is another program's."""
+    vendor = FakeVendor(fate=lambda _: Fate(seconds=10.0))
+    lines = b'{"id":"x-0","text":"foreign"}\n{"id":"x-1","text":"foreign"}'
+    fetched = 0
+
+    async def gate(call: str, moment: Moment) -> None:
+        nonlocal fetched
+        fetched += call == "fetch" and moment == "before" and len(vendor.batches) == 1
+        if call == "create" and moment == "before" and not vendor.batches:
+            now = 1_800_000_000.0 + asyncio.get_running_loop().time()
+            vendor.add_batch("foreign", lines, now, ours=False)
+            raise OutcomeUnknown("cut")
+
+    bench = Bench(tmp_path, vendor, gate=gate, metadata=False, uploads=False)
+
+    assert answers(bench, "a", "b") == ["answer to a #1", "answer to b #1"]
+    assert fetched == 1
+
+
+@pytest.mark.parametrize("call", ["upload", "create"])
+def test_what_is_too_large_for_the_server_is_halved(tmp_path: Path, call: str) -> None:
+    """A proxy in front of the vendor may take less than the vendor itself."""
+    calls = 0
+
+    async def gate(name: str, moment: Moment) -> None:
+        nonlocal calls
+        if name == call and moment == "before":
+            calls += 1
+            if calls == 1:
+                raise RequestRefused("413 Request Entity Too Large", status=413)
+
+    bench = Bench(tmp_path, gate=gate)
+
+    assert answers(bench, *"abc") == [f"answer to {text} #1" for text in "abc"]
+    assert sorted(len(batch.requests) for batch in bench.vendor.batches.values()) == [1, 2]
+
+
 def test_waiting_for_the_queue_does_not_use_up_mending(tmp_path: Path) -> None:
     """However often a batch had to wait, one bad line still takes down nobody else."""
 

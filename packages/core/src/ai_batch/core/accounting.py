@@ -8,7 +8,6 @@ request too; both are counted.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
@@ -17,7 +16,8 @@ import msgspec
 
 from ai_batch.core.errors import VendorFault
 from ai_batch.core.parts import PartRows, read_part
-from ai_batch.core.provider import Provider, Scan
+from ai_batch.core.places import index_of, position_of
+from ai_batch.core.provider import Formats, Scan
 from ai_batch.core.results import ItemError
 from ai_batch.core.rows import UNREADABLE, Place, RowTable, Source, split_rows
 from ai_batch.core.spool import JobFolder, members_of
@@ -26,9 +26,6 @@ from ai_batch.core.state import Shard
 __all__ = ["Account", "Accountant", "dump_local", "load_local"]
 
 USAGE_FIELDS = 5
-
-MAX_DIGITS = 19
-"""Of an index; Python refuses to read numbers of thousands of digits."""
 
 # How each request ended so far, a byte each: memory must not grow with the errors.
 _ANSWERED, _FAILED, _MAY_RETRY, _RETRY = range(4)
@@ -86,7 +83,7 @@ class Accountant:
         self,
         folder: JobFolder,
         shard: Shard,
-        provider: Provider,
+        provider: Formats,
         *,
         retries_left: bool,
         check: Check | None = None,
@@ -157,22 +154,12 @@ class Accountant:
         usage[3] += scan.cache_write_tokens
         usage[4] += scan.reasoning_tokens
 
-    def _position(self, wire_id: str) -> int | None:
-        digits = wire_id[len(self._prefix) :]
-        if not (wire_id.startswith(self._prefix) and digits.isascii() and digits.isdecimal()):
-            return None
-        if len(digits) > MAX_DIGITS:
-            return None
-        return self._place_of(int(digits))
+    def _position(self, identity: str) -> int | None:
+        index = index_of(identity, self._shard.token)
+        return None if index is None else self._place_of(index)
 
     def _place_of(self, index: int) -> int | None:
-        members = self._members
-        if isinstance(members, range):
-            position = index - members.start
-            return position if 0 <= position < len(members) else None
-        position = bisect_left(members, index)
-        found = position < len(members) and members[position] == index
-        return position if found else None
+        return position_of(self._members, index)
 
     def _take_part(self, scan: Scan, row: Place) -> None:
         """Account for a row of one of a request's lines, if it is one, as for whole requests."""

@@ -22,6 +22,16 @@ from ai_batch.core.errors import (
     VendorFault,
 )
 from ai_batch.core.ledger import Ledger
+from ai_batch.core.patience import (
+    CANCEL_AGAIN,
+    LOST_AFTER,
+    MAX_CLEANUP_FAILURES,
+    MAX_FETCH_FAILURES,
+    MAX_REFUSALS,
+    SPLIT_AFTER,
+    TOO_LARGE,
+    WORTH_TELLING,
+)
 from ai_batch.core.policy import Policy
 from ai_batch.core.provider import Provider, RemoteState, RemoteStatus, Submission
 from ai_batch.core.runtime import Runtime
@@ -34,27 +44,6 @@ from ai_batch.core.submission import submission_of
 __all__ = ["Advancer"]
 
 logger = logging.getLogger("ai_batch.engine")
-
-LOST_AFTER = 6 * 3600.0
-"""Seconds for which a batch may stay unknown to the vendor before it is given up: reads lag
-behind writes for minutes (anthropics/anthropic-sdk-python#1432)."""
-
-MAX_REFUSALS = 5
-"""How often a shard is mended and sent again after the vendor refused it as a whole."""
-
-SPLIT_AFTER = 3
-"""How often a shard waits for the queue while nothing else of ours is in it."""
-
-CANCEL_AGAIN = 60.0
-"""Seconds after which a batch that goes on regardless is cancelled once more."""
-
-MAX_FETCH_FAILURES = 30
-"""How often a refused download is tried (half an hour) before the results are given up."""
-
-MAX_CLEANUP_FAILURES = 4
-
-WORTH_TELLING = 4
-"""Failures in a row after which a person may want to know."""
 
 TRANSIENT = (ProviderUnavailable, RateLimited, QueueFull, OutcomeUnknown, RemoteNotFound)
 """Errors that are waited out."""
@@ -121,6 +110,14 @@ class Advancer:
         }
         return await steps.get(shard.state, self._clean)(shard)
 
+    @property
+    def submits(self) -> bool:
+        """A vendor works on batches by itself."""
+        return True
+
+    def stop(self) -> None:
+        """Every step here is one call: the next one is told that the job is being cancelled."""
+
     async def put_off(self, shard: Shard, error: ProviderError) -> Shard:
         """Let a shard wait after a failure that passes, such as of a poll for many shards."""
         return await self._wait(shard, error)
@@ -144,7 +141,7 @@ class Advancer:
         try:
             input_id = await self._provider.upload(self._submission(shard))
         except RequestRefused as error:
-            return await self._collector.refuse(shard, _fault_of(error))
+            return await self._refused_call(shard, error)
         except TRANSIENT as error:
             return await self._wait(shard, error)
         uploaded = await self._move(shard, ShardState.UPLOADED, input_id=input_id, failures=0)
@@ -164,10 +161,16 @@ class Advancer:
         except QueueFull as error:
             return await self._requeue(shard, error.retry_after)
         except RequestRefused as error:
-            return await self._collector.refuse(shard, _fault_of(error))
+            return await self._refused_call(shard, error)
         except ProviderError as error:
             return await self._not_created(shard, error)
         return await self._submitted(shard, remote_id)
+
+    async def _refused_call(self, shard: Shard, error: RequestRefused) -> Shard:
+        if error.status == TOO_LARGE and shard.count > 1:
+            logger.warning("%s is too large for the provider: %s; halving it", shard.name, error)
+            return await self._collector.split(shard)
+        return await self._collector.refuse(shard, _fault_of(error))
 
     async def _not_created(self, shard: Shard, error: ProviderError) -> Shard:
         if isinstance(error, RemoteNotFound) and shard.failures >= MAX_REFUSALS:

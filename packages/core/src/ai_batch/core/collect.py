@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ai_batch.core.accounting import Account, Accountant, Check
+from ai_batch.core.accounting import Account, Accountant
+from ai_batch.core.closing import ShardCloser
 from ai_batch.core.errors import ProviderError, ProviderUnavailable, VendorFault
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.provider import Provider
 from ai_batch.core.requestlog import RequestLog
-from ai_batch.core.results import ChatResponse, ItemError
-from ai_batch.core.rows import UNREADABLE, Source
+from ai_batch.core.results import ItemError
+from ai_batch.core.rows import Source
 from ai_batch.core.runtime import Runtime
 from ai_batch.core.schedule import backoff
 from ai_batch.core.shardfiles import halves, write_child
 from ai_batch.core.spool import JobFolder, members_of
 from ai_batch.core.state import Shard, ShardState
-from ai_batch.core.structured import parse_answer
 from ai_batch.core.submission import submission_of
 
 __all__ = ["Collector"]
@@ -30,10 +30,12 @@ DOWNLOADS = 4
 """How often rows are downloaded while some are missing or can't be read: a connection that is
 cut can end without any error where no length was announced."""
 
+SURELY_FOREIGN = 2
+"""Rows of somebody else's, with none of ours, by which a batch is known to be another program's:
+a single stray row was seen in batches of one's own."""
+
 MAX_MENDED = 5
 """How often the rest of a batch is sent again after the vendor refused it for single lines."""
-
-REMOTE = (Source.OUTPUT, Source.ERRORS)
 
 MISSING = {
     None: ItemError(
@@ -49,13 +51,9 @@ MISSING = {
     ),
 }
 
-CANCELLED = ItemError(
-    code="cancelled", message="the job was cancelled before this request was sent"
-)
 
-
-class Collector:
-    """Ends shards: with the provider's rows, or with errors of our own where there are none."""
+class Collector(ShardCloser):
+    """Ends shards whose batches are at a provider."""
 
     def __init__(
         self,
@@ -68,13 +66,15 @@ class Collector:
         types: Mapping[str, object] | None,
     ) -> None:
         """``types`` are the answers' Python types; None where no request has an output type."""
-        self._ledger = ledger
-        self._folder = folder
+        super().__init__(
+            ledger=ledger,
+            folder=folder,
+            formats=provider,
+            runtime=runtime,
+            max_attempts=max_attempts,
+            types=types,
+        )
         self._provider = provider
-        self._runtime = runtime
-        self._blocking = runtime.blocking
-        self._max_attempts = max_attempts
-        self._types = types
 
     async def collect(self, shard: Shard, *, cancelling: bool) -> Shard:
         """Download, account for every request, and leave to a child what is to be asked again.
@@ -100,13 +100,15 @@ class Collector:
             least = harm if least is None else min(harm, least)
             if not _damaged(shard, account) or (download >= DOWNLOADS and harm == least):
                 return accountant
+            if shard.adopted and account.foreign >= SURELY_FOREIGN and not account.rows:
+                return accountant
             logger.warning("%s: %s; downloading again", shard.name, _damage(account))
             await self._runtime.sleep(backoff(download, self._runtime.random(), cap=10.0))
         raise ProviderUnavailable(f"{shard.name}: every download of its rows is another one")
 
     async def _fetched(self, shard: Shard, cancelling: bool) -> Accountant:  # noqa: FBT001
         await self._download(shard)
-        return await self._blocking(self._read, shard, cancelling)
+        return await self._blocking(self._read, shard, cancelling=cancelling)
 
     async def _download(self, shard: Shard) -> None:
         files = [
@@ -120,9 +122,6 @@ class Collector:
             for aside in asides:
                 aside.unlink(missing_ok=True)
 
-    def _guarded(self, shard: Shard) -> JobFolder:
-        return self._folder.guarded(lambda: self._ledger.holding(shard))
-
     def _publish(self, folder: JobFolder, asides: Sequence[Path], files: Sequence[Path]) -> None:
         for aside, file in zip(asides, files, strict=True):
             if aside.exists():
@@ -131,79 +130,10 @@ class Collector:
             else:
                 folder.withdraw(file)
 
-    def _read(self, shard: Shard, cancelling: bool) -> Accountant:  # noqa: FBT001
-        accountant = Accountant(
-            self._guarded(shard),
-            shard,
-            self._provider,
-            retries_left=shard.attempt < self._max_attempts and not cancelling,
-            check=None if self._types is None else self._checker(shard),
-        )
-        for source in REMOTE:
-            accountant.read(source)
-        accountant.count_missing()
-        return accountant
-
-    def _checker(self, shard: Shard) -> Check:
-        def check(row: bytes, index: int) -> ItemError | None:
-            try:
-                answer = self._provider.decode(row, shard.route)[1]
-            except UNREADABLE as error:
-                return ItemError(code="unreadable_row", message=f"the row cannot be read: {error}")
-            if not isinstance(answer, ChatResponse):
-                return None
-            with RequestLog(self._folder) as log:
-                parsed = parse_answer(answer, log.request(index), self._types or {})
-            return parsed if isinstance(parsed, ItemError) else None
-
-        return check
-
     def _finish(self, shard: Shard, accountant: Accountant) -> Shard:
         if accountant.account.missing:
             accountant.fill(MISSING.get(shard.cut, MISSING[None]))
         return self._end(shard, accountant, ShardState.COLLECTED, attempt=shard.attempt + 1)
-
-    def _end(
-        self,
-        shard: Shard,
-        accountant: Accountant,
-        to: ShardState,
-        *,
-        faults: Sequence[VendorFault] = (),
-        **child_changes: int,
-    ) -> Shard:
-        account = accountant.write()
-        children = self._children(shard, accountant, child_changes) if account.retry else []
-        return self._ledger.move(
-            shard,
-            to,
-            children=children,
-            ok=account.ok,
-            failed=account.failed,
-            retried=len(account.retry),
-            usage=tuple(account.usage),
-            faults=tuple(faults),
-            failures=0,
-            next_at=self._ledger.now(),
-        )
-
-    def _children(
-        self, shard: Shard, accountant: Accountant, changes: dict[str, int]
-    ) -> list[Shard]:
-        mended = changes.get("mended", 0)
-        suffix = f"-{changes['attempt']}" if not mended else f"-r{mended}"
-        child = write_child(
-            self._guarded(shard),
-            shard,
-            self._provider,
-            self._ledger.store_id,
-            accountant.account.retry,
-            suffix=suffix,
-            carried=accountant.carried(accountant.account.retry),
-            next_at=self._ledger.now(),
-            **changes,
-        )
-        return [child]
 
     # -- without the provider's rows --------------------------------------------------------
 
@@ -246,10 +176,6 @@ class Collector:
                     named.append(replace(fault, id=log.id(index), index=index))
         return named
 
-    async def give_up(self, shard: Shard) -> Shard:
-        """End a shard of a cancelled job that was never sent."""
-        return await self._blocking(self._fail_all, shard, CANCELLED)
-
     async def lose(self, shard: Shard, error: ProviderError) -> Shard:
         """End a shard whose results the vendor does not hand out any more."""
         logger.error("%s: the results of batch %s are lost: %s", shard.name, shard.remote_id, error)
@@ -260,13 +186,6 @@ class Collector:
             request_id=error.request_id,
         )
         return await self._blocking(self._fail_all, shard, lost, ShardState.COLLECTED)
-
-    def _fail_all(
-        self, shard: Shard, error: ItemError, to: ShardState = ShardState.FAILED
-    ) -> Shard:
-        accountant = self._accountant(shard)
-        accountant.fill(error)
-        return self._end(shard, accountant, to)
 
     async def split(self, shard: Shard) -> Shard:
         """Leave a shard that is too large for the vendor's queue to two halves of it."""
@@ -296,9 +215,6 @@ class Collector:
             retried=shard.count,
             next_at=self._ledger.now(),
         )
-
-    def _accountant(self, shard: Shard) -> Accountant:
-        return Accountant(self._guarded(shard), shard, self._provider, retries_left=False)
 
 
 def _damaged(shard: Shard, account: Account) -> bool:

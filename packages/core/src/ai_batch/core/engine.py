@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Protocol
 
-from ai_batch.core.advance import TRANSIENT, UNDER_WAY, Advancer
-from ai_batch.core.errors import LeaseLost, ProviderError
+from ai_batch.core.errors import LeaseLost
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.owners import is_gone, new_owner
-from ai_batch.core.provider import Provider, RemoteStatus
+from ai_batch.core.polling import Listener, Poller
+from ai_batch.core.provider import RemoteStatus
 from ai_batch.core.records import JobRecord
 from ai_batch.core.runtime import Runtime
 from ai_batch.core.state import Shard, ShardState
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "ShardAdvancer"]
 
 logger = logging.getLogger("ai_batch.engine")
 
@@ -42,8 +42,28 @@ PARALLEL = 8
 FREEING = frozenset({ShardState.ENDED, ShardState.COLLECTED, ShardState.FAILED})
 """States in which a shard has just given back its room in the queue."""
 
-Listener = Callable[[Shard], None]
-"""Told of every shard that has moved."""
+
+class ShardAdvancer(Protocol):
+    """Takes shards from step to step."""
+
+    @property
+    def submits(self) -> bool:
+        """Whether a shard's work goes on elsewhere once it has been sent."""
+        ...
+
+    async def advance(
+        self, shard: Shard, *, cancelling: bool, status: RemoteStatus | None = None
+    ) -> Shard:
+        """Take the next step, which may be repeated after any crash.
+
+        The shard that comes back is done, or due at its ``next_at``; the same one where there is
+        no room for it now. ``status`` is what a poll for many shards found of this one.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Begin nothing any more in steps that are under way: the job is being cancelled."""
+        ...
 
 
 class Engine:
@@ -53,15 +73,19 @@ class Engine:
         self,
         *,
         ledger: Ledger,
-        provider: Provider,
         runtime: Runtime,
-        advancer: Advancer,
+        advancer: ShardAdvancer,
         job_id: str,
         listener: Listener,
+        poller: Poller | None = None,
     ) -> None:
-        """``launched`` is set once there is nothing left to do but to wait for the provider."""
+        """``poller`` asks about many submitted shards at once.
+
+        ``launched`` is set once nothing is left to do but to wait for the provider; where
+        requests are answered one by one, as soon as that has begun.
+        """
         self._ledger = ledger
-        self._provider = provider
+        self._poller = poller
         self._runtime = runtime
         self._blocking = runtime.blocking
         self._advancer = advancer
@@ -74,6 +98,7 @@ class Engine:
         self._full: dict[str, float] = {}
         self._sending = 0
         self._cancelling = False
+        self._deadline_at: float | None = None
         self.launched = asyncio.Event()
 
     def wake(self) -> None:
@@ -104,8 +129,8 @@ class Engine:
         await self._refresh()
         claimed = await self._claimed()
         polls = [shard for shard in claimed if shard.state is ShardState.SUBMITTED]
-        if polls:
-            self._start(self._poll(polls))
+        if polls and self._poller is not None:
+            self._start(self._poll(self._poller, polls))
         for shard in claimed:
             if shard.state is ShardState.PLANNED:
                 self._sending += 1
@@ -114,10 +139,12 @@ class Engine:
                 self._start(self._drive(shard, None))
         due = await self._blocking(self._ledger.next_due, self._job_id, list(self._full))
         waits = [*self._full.values()] if due is None else [*self._full.values(), due]
-        due = min(waits, default=None)
-        if due is None and not self._busy:
+        if due is None and not self._full and not self._busy:
             return False
-        if not self._busy:
+        if self._deadline_at is not None:
+            waits.append(self._deadline_at)
+        due = min(waits, default=None)
+        if not self._busy or not self._advancer.submits:
             self.launched.set()
         await self._wait(due, LONGEST_SLEEP if await self._alone() else SHORT_SLEEP)
         return True
@@ -161,7 +188,10 @@ class Engine:
         if late and job.state == "running":
             logger.warning("job %s has reached its deadline; cancelling what is left", job.id)
             job = await self._blocking(self._ledger.cancel_job, self._job_id)
+        self._deadline_at = None if late else job.deadline_at
         self._cancelling = job.state == "cancelling"
+        if self._cancelling:
+            self._advancer.stop()
 
     def _start(self, work: Coroutine[object, object, None]) -> None:
         self._busy.add(asyncio.create_task(work))
@@ -192,46 +222,10 @@ class Engine:
 
     # -- one shard --------------------------------------------------------------------------
 
-    async def _poll(self, shards: Sequence[Shard]) -> None:
-        """Ask for all of them in one call, then go on with each."""
-        try:
-            statuses = await self._provider.poll([shard.remote_id or "" for shard in shards])
-        except TRANSIENT as error:
-            await self._put_off(shards, error)
-            return
-        except BaseException:
-            for shard in shards:
-                self._ledger.release(shard)
-            raise
-        quiet, moved = self._sorted(shards, statuses)
-        await self._blocking(self._ledger.note, quiet)
-        for shard, changes in quiet:
-            self._listener(shard.evolve(**changes))
+    async def _poll(self, poller: Poller, shards: Sequence[Shard]) -> None:
         # Tasks of their own: when one of them fails, the engine stops the others.
-        for shard, status in moved:
+        for shard, status in await poller.poll(shards, cancelling=self._cancelling):
             self._start(self._drive(shard, status))
-
-    def _sorted(
-        self, shards: Sequence[Shard], statuses: Mapping[str, RemoteStatus]
-    ) -> tuple[list[tuple[Shard, dict[str, Any]]], list[tuple[Shard, RemoteStatus | None]]]:
-        """Shards of which there is only to note that they go on, and those with more to do."""
-        quiet: list[tuple[Shard, dict[str, Any]]] = []
-        moved: list[tuple[Shard, RemoteStatus | None]] = []
-        for shard in shards:
-            status = statuses.get(shard.remote_id or "")
-            if status is not None and status.state in UNDER_WAY and not self._cancelling:
-                quiet.append((shard, self._advancer.observed(shard, status)))
-            else:
-                moved.append((shard, status))
-        return quiet, moved
-
-    async def _put_off(self, shards: Sequence[Shard], error: ProviderError) -> None:
-        for shard in shards:
-            try:
-                await self._advancer.put_off(shard, error)
-            except LeaseLost:
-                continue
-            self._ledger.release(shard)
 
     async def _send(self, shard: Shard) -> None:
         try:

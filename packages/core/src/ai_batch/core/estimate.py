@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_batch.core.provider import Provider
+from ai_batch.core.provider import Formats
 from ai_batch.core.results import Usage
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Estimate:
     live_cost: float | None
 
 
-def estimate_plan(plan: Plan, provider: Provider) -> Estimate:
+def estimate_plan(plan: Plan, provider: Formats) -> Estimate:
     """What the plan amounts to."""
     costs: dict[bool, list[float | None]] = {True: [], False: []}
     for route, totals in plan.routes.items():

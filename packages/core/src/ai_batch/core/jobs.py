@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ai_batch.core import blocking
@@ -15,24 +16,37 @@ from ai_batch.core.job import Job
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.options import Options
 from ai_batch.core.planning import Planning
-from ai_batch.core.provider import Provider
+from ai_batch.core.provider import Formats
 from ai_batch.core.records import JobRecord
 from ai_batch.core.requests import Request, output_schema
-from ai_batch.core.run import JobContext
+from ai_batch.core.run import JobContext, MakeEngine
 from ai_batch.core.spool import Spool
 
-__all__ = ["Jobs"]
+__all__ = ["Jobs", "Workshop"]
 
 BREATH = 256
 """Requests after which planning lets the event loop do other things."""
 
 
-class Jobs:
-    """What a processor works with: a provider, a ledger and a spool."""
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """How the jobs of one processor are planned, worked on and read.
 
-    def __init__(self, provider: Provider, options: Options) -> None:
+    ``count_attempts`` reads from a row how often its request was sent, where rows say so.
+    """
+
+    formats: Formats
+    make_engine: MakeEngine
+    count_attempts: Callable[[bytes], int] | None = None
+
+
+class Jobs:
+    """What a processor works with: formats, an engine, a ledger and a spool."""
+
+    def __init__(self, workshop: Workshop, options: Options) -> None:
         """Opens the ledger and makes the home where there is none yet."""
-        self.provider = provider
+        self.provider = workshop.formats
+        self._workshop = workshop
         self._options = options
         self.spool = Spool(options.home_path)
         self.ledger = self._open_ledger()
@@ -98,7 +112,9 @@ class Jobs:
             folder=self.spool.open(record.folder),
             provider=self.provider,
             options=self._options,
+            make_engine=self._workshop.make_engine,
             types=types,
+            count_attempts=self._workshop.count_attempts,
         )
         return Job(context, self._resubmit)
 

@@ -18,8 +18,9 @@ from ai_batch.core.checks import check_request
 from ai_batch.core.duplicates import IdIndex
 from ai_batch.core.errors import MAX_PROBLEMS, Problem, UsageError
 from ai_batch.core.intake import load_media, read_request
+from ai_batch.core.places import wire_id
 from ai_batch.core.plan import Draft, ShardCutter
-from ai_batch.core.provider import Limits, Provider, Route
+from ai_batch.core.provider import Formats, Limits, Route
 from ai_batch.core.requestlog import RequestLog, RequestWriter, dump_request
 from ai_batch.core.requests import (
     ChatRequest,
@@ -31,12 +32,7 @@ from ai_batch.core.spool import JobFolder, open_private, sync, write_members
 from ai_batch.core.state import Shard, ShardState, token_for
 from ai_batch.core.tokens import estimate_tokens
 
-__all__ = ["Plan", "Planner", "RouteTotals", "wire_id"]
-
-
-def wire_id(token: str, index: int) -> str:
-    """The id under which a request travels: short, in every vendor's charset, and ours."""
-    return f"{token}-{index}"
+__all__ = ["Plan", "Planner", "RouteTotals"]
 
 
 @dataclass(slots=True)
@@ -66,7 +62,7 @@ class Planner:
 
     def __init__(
         self,
-        provider: Provider,
+        provider: Formats,
         folder: JobFolder,
         *,
         store_id: str,
@@ -267,7 +263,7 @@ class Planner:
             )
 
 
-def _fingerprint_of(provider: Provider, salt: str) -> hashlib.blake2b:
+def _fingerprint_of(provider: Formats, salt: str) -> hashlib.blake2b:
     digest = hashlib.blake2b(digest_size=16)
     identity = {"provider": provider.name, "salt": salt, **provider.identity}
     digest.update(json.dumps(identity, sort_keys=True).encode())

@@ -14,7 +14,7 @@ from ai_batch.core.estimate import estimate_plan
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.options import Options
 from ai_batch.core.planner import Plan, Planner
-from ai_batch.core.provider import Provider
+from ai_batch.core.provider import Formats
 from ai_batch.core.records import JobRecord
 from ai_batch.core.spool import Spool
 
@@ -32,7 +32,7 @@ class Planning:
     """Holds a new job's folder while its requests come in; keeps it only for a new job."""
 
     def __init__(
-        self, provider: Provider, ledger: Ledger, spool: Spool, options: Options, salt: str = ""
+        self, provider: Formats, ledger: Ledger, spool: Spool, options: Options, salt: str = ""
     ) -> None:
         """``salt`` sets a job apart from others of the same requests."""
         self._provider = provider

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, cast
 
 from ai_batch.core.estimate import Estimate
 from ai_batch.core.events import CompleteEvent, Event
@@ -15,10 +15,10 @@ from ai_batch.core.results import BatchResponse, Result, Usage
 
 if TYPE_CHECKING:
     from ai_batch.core.job import Job
-    from ai_batch.core.jobs import Jobs
+    from ai_batch.core.jobs import Jobs, Workshop
     from ai_batch.core.records import JobRecord
 
-__all__ = ["NativeProcessor", "Processor"]
+__all__ = ["DurableProcessor", "NativeProcessor", "Processor"]
 
 
 class Processor(Protocol):
@@ -41,12 +41,12 @@ class Processor(Protocol):
         ...
 
 
-class NativeProcessor:
-    """Answers requests through a vendor's own batch API."""
+class DurableProcessor:
+    """A processor whose jobs are on record, so that nothing is lost with the process."""
 
-    def __init__(self, provider: Callable[[], Provider], options: Options) -> None:
-        """``provider`` is called once, when it is first needed."""
-        self._make_provider = provider
+    def __init__(self, workshop: Callable[[], Workshop], options: Options) -> None:
+        """``workshop`` is called once, when it is first needed."""
+        self._make_workshop = workshop
         self._options = options
         self._jobs_made: Jobs | None = None
         self._making = threading.Lock()
@@ -58,13 +58,8 @@ class NativeProcessor:
                 # Only now: the engine, SQLite and asyncio take a while to import.
                 from ai_batch.core.jobs import Jobs
 
-                self._jobs_made = Jobs(self._make_provider(), self._options)
+                self._jobs_made = Jobs(self._make_workshop(), self._options)
             return self._jobs_made
-
-    @property
-    def provider(self) -> Provider:
-        """What speaks to the vendor: its limits, prices, and single calls."""
-        return self._jobs.provider
 
     # -- what a user calls ------------------------------------------------------------------
 
@@ -169,6 +164,29 @@ class NativeProcessor:
     def __exit__(self, *exception: object) -> None:
         """Closes connections and the ledger."""
         self.close()
+
+
+class NativeProcessor(DurableProcessor):
+    """Answers requests through a vendor's own batch API."""
+
+    def __init__(self, provider: Callable[[], Provider], options: Options) -> None:
+        """``provider`` is called once, when it is first needed."""
+        super().__init__(self._workshop, options)
+        self._make_provider = provider
+        self._provider_made: Provider | None = None
+
+    def _workshop(self) -> Workshop:
+        from ai_batch.core.jobs import Workshop
+        from ai_batch.core.native import engine_of
+
+        self._provider_made = provider = self._make_provider()
+        return Workshop(provider, engine_of(provider))
+
+    @property
+    def provider(self) -> Provider:
+        """What speaks to the vendor: its limits, prices, and single calls."""
+        _ = self._jobs
+        return cast("Provider", self._provider_made)
 
 
 class _NoResults:

@@ -10,7 +10,7 @@ from typing import cast
 from ai_batch.core.events import JobState, Progress
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.options import Options
-from ai_batch.core.provider import Provider, Route
+from ai_batch.core.provider import Formats, Route
 from ai_batch.core.records import JobRecord
 from ai_batch.core.results import Usage
 
@@ -22,7 +22,7 @@ FRESH = 0.25
 """Seconds for which sums are not read anew from the ledger."""
 
 
-def cost_of(usage: Mapping[Route, Usage], provider: Provider) -> float | None:
+def cost_of(usage: Mapping[Route, Usage], provider: Formats) -> float | None:
     """USD for the tokens of each route at the batch price; None where one is not known."""
     total = 0.0
     for route, tokens in usage.items():
@@ -33,7 +33,7 @@ def cost_of(usage: Mapping[Route, Usage], provider: Provider) -> float | None:
     return total
 
 
-def read_progress(ledger: Ledger, provider: Provider, job_id: str) -> Progress:
+def read_progress(ledger: Ledger, provider: Formats, job_id: str) -> Progress:
     """Where a job stands, by the ledger."""
     record = ledger.job(job_id)
     totals = ledger.totals(job_id)
@@ -69,7 +69,7 @@ class ProgressMeter:
     """
 
     def __init__(
-        self, ledger: Ledger, provider: Provider, record: JobRecord, options: Options
+        self, ledger: Ledger, provider: Formats, record: JobRecord, options: Options
     ) -> None:
         """Nothing is called before ``start``."""
         self._ledger = ledger

@@ -19,6 +19,7 @@ from ai_batch.core.results import ItemError, Outcome, Usage
 
 __all__ = [
     "Candidate",
+    "Formats",
     "Limits",
     "Provider",
     "RemoteState",
@@ -139,8 +140,11 @@ def part_id(wire_id: str, part: int, parts: int) -> str:
     return f"{wire_id}_{part}_{parts}"
 
 
-class Provider(Protocol):
-    """A vendor's batch API."""
+class Formats(Protocol):
+    """What can be said of requests and rows without calling anybody.
+
+    A provider says it of its vendor's formats, the concurrent runner of its own.
+    """
 
     @property
     def name(self) -> str:
@@ -198,6 +202,14 @@ class Provider(Protocol):
         """USD for the tokens, at batch or at live price; None where the price is not known."""
         ...
 
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
+
+
+class Provider(Formats, Protocol):
+    """A vendor's batch API."""
+
     async def upload(self, submission: Submission) -> str | None:
         """Send the input file; its id, or None where the input travels with ``create``."""
         ...
@@ -238,8 +250,4 @@ class Provider(Protocol):
 
         What is not there any more is no error.
         """
-        ...
-
-    async def aclose(self) -> None:
-        """Close connections."""
         ...

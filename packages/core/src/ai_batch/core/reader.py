@@ -9,11 +9,12 @@ from itertools import islice
 
 from ai_batch.core.accounting import load_local
 from ai_batch.core.errors import LedgerError
-from ai_batch.core.provider import Provider
+from ai_batch.core.places import index_of, position_of
+from ai_batch.core.provider import Formats
 from ai_batch.core.requestlog import RequestLog
 from ai_batch.core.requests import Request
 from ai_batch.core.results import ChatResponse, ItemError, Outcome, Result
-from ai_batch.core.rows import UNREADABLE, Place, RowTable, Source
+from ai_batch.core.rows import UNREADABLE, Place, RowTable, Source, rows_between
 from ai_batch.core.spool import JobFolder, members_of
 from ai_batch.core.state import TERMINAL, Shard
 from ai_batch.core.structured import parse_answer
@@ -61,20 +62,24 @@ class ResultReader:
         self,
         folder: JobFolder,
         shards: Callable[[], Sequence[Shard]],
-        provider: Provider,
+        provider: Formats,
         total: int,
         types: Mapping[str, object] | None,
+        *,
+        count_attempts: Callable[[bytes], int] | None = None,
     ) -> None:
         """``shards`` gives the job's shards as they are now.
 
         ``types`` gives the answers' Python types by schema key; None where no request of the
-        job has an ``output_type``.
+        job has an ``output_type``. ``count_attempts`` reads from a row how often its request was
+        sent; without it that is the same for a whole shard.
         """
         self._folder = folder
         self._shards = shards
         self._provider = provider
         self._total = total
         self._types = types
+        self._count_attempts = count_attempts
 
     def __len__(self) -> int:
         """The number of requests."""
@@ -119,20 +124,51 @@ class ResultReader:
                 return self._make(rows, place, index, identity)
         raise LedgerError(f"request {identity!r} (index {index}) has no result yet")
 
-    def read_shard(self, shard: Shard) -> Iterator[Result]:
-        """The final results in one collected shard; what is asked again comes with its child."""
+    def read_shard(self, shard: Shard, given: bytes | bytearray = b"") -> Iterator[Result]:
+        """The final results in one collected shard; what is asked again comes with its child.
+
+        Leaves out the requests whose position has a mark in ``given``.
+        """
         rows = _ShardRows(self._folder, shard)
         try:
             with RequestLog(self._folder) as log:
                 for position, index in enumerate(rows.members):
-                    if not rows.table.retried(position):
+                    if not rows.table.retried(position) and not (given and given[position]):
                         place = rows.table[position]
                         yield self._make(rows, place, index, log.id(index))
         finally:
             rows.close()
 
+    def read_rows(self, shard: Shard, start: int, given: bytearray) -> Iterator[Result]:
+        """The results in a shard's rows that are durable already, from byte ``start`` on.
+
+        Marks the position of each in ``given``, and leaves out what has a mark.
+        """
+        members = members_of(self._folder, shard)
+        path = self._folder.file(shard.name, Source.OUTPUT.kind)
+        with RequestLog(self._folder) as log:
+            for row in rows_between(path, start, shard.durable):
+                wire_id, outcome = self._provider.decode(row, shard.route)
+                index = index_of(wire_id, shard.token)
+                position = None if index is None else position_of(members, index)
+                if index is None or position is None or given[position]:
+                    continue
+                given[position] = 1
+                yield self._result_of(outcome, index, log.id(index), self._attempts(row, shard))
+
     def _make(self, rows: _ShardRows, place: Place, index: int, identity: str) -> Result:
-        outcome = self._outcome(rows, place)
+        row = rows.row(place)
+        outcome = self._outcome(row, place.source, rows.shard)
+        attempts = rows.shard.attempt
+        if place.source == Source.OUTPUT:
+            attempts = self._attempts(row, rows.shard)
+        return self._result_of(outcome, index, identity, attempts)
+
+    def _attempts(self, row: bytes, shard: Shard) -> int:
+        counted = None if self._count_attempts is None else self._count_attempts(row)
+        return counted or shard.attempt
+
+    def _result_of(self, outcome: Outcome, index: int, identity: str, attempts: int) -> Result:
         if self._types is not None and isinstance(outcome, ChatResponse):
             request = _load_request(self._folder, index)
             outcome = parse_answer(outcome, request, self._types)
@@ -141,15 +177,14 @@ class ResultReader:
             index=index,
             outcome=outcome,
             request=partial(_load_request, self._folder, index),
-            attempts=rows.shard.attempt,
+            attempts=attempts,
         )
 
-    def _outcome(self, rows: _ShardRows, place: Place) -> Outcome:
-        row = rows.row(place)
-        if place.source == Source.LOCAL:
+    def _outcome(self, row: bytes, source: int, shard: Shard) -> Outcome:
+        if source == Source.LOCAL:
             return load_local(row)
         try:
-            return self._provider.decode(row, rows.shard.route)[1]
+            return self._provider.decode(row, shard.route)[1]
         except UNREADABLE as error:
             return ItemError(code="unreadable_row", message=f"the row cannot be read: {error}")
 

@@ -8,7 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["UNREADABLE", "Place", "RowTable", "Source", "split_rows"]
+__all__ = ["UNREADABLE", "Place", "RowTable", "Source", "rows_between", "split_rows"]
 
 UNREADABLE = (ValueError, RecursionError)
 """What reading a row may raise: decoders give up on deep nesting in their own way."""
@@ -122,3 +122,12 @@ def split_rows(path: Path) -> Iterator[tuple[int, bytes]]:
                 line = file.readline(MAX_ROW)
                 offset += len(line)
                 length = len(line)
+
+
+def rows_between(path: Path, start: int, stop: int) -> Iterator[bytes]:
+    """The lines in the bytes ``start`` to ``stop`` of a file that is being appended to."""
+    with path.open("rb", buffering=1 << 18) as file:
+        file.seek(start)
+        while start < stop and (line := file.readline()):
+            start += len(line)
+            yield line.rstrip(b"\n")

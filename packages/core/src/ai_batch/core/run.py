@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import TypeAlias, cast
 
-from ai_batch.core.advance import Advancer
 from ai_batch.core.delivery import read_to_end
 from ai_batch.core.engine import Engine
 from ai_batch.core.errors import AIBatchError
@@ -21,17 +20,20 @@ from ai_batch.core.events import (
     Progress,
     ProgressEvent,
 )
+from ai_batch.core.inbox import Inbox
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.options import Options
+from ai_batch.core.polling import Listener
 from ai_batch.core.progress import ProgressMeter, cost_of
-from ai_batch.core.provider import Provider
+from ai_batch.core.provider import Formats
 from ai_batch.core.reader import ResultReader
 from ai_batch.core.records import JobRecord
 from ai_batch.core.results import BatchResponse
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import TERMINAL, Shard
+from ai_batch.core.tail import Tail
 
-__all__ = ["JobContext", "JobRun"]
+__all__ = ["JobContext", "JobRun", "MakeEngine"]
 
 logger = logging.getLogger("ai_batch.job")
 
@@ -46,9 +48,11 @@ class JobContext:
     record: JobRecord
     ledger: Ledger
     folder: JobFolder
-    provider: Provider
+    provider: Formats
     options: Options
+    make_engine: MakeEngine
     types: Mapping[str, object] | None = None
+    count_attempts: Callable[[bytes], int] | None = None
 
     def reader(self) -> ResultReader:
         """The job's results."""
@@ -58,6 +62,7 @@ class JobContext:
             self.provider,
             self.record.total,
             self.types,
+            count_attempts=self.count_attempts,
         )
 
     def response(self) -> BatchResponse:
@@ -75,31 +80,21 @@ class JobContext:
         )
 
 
+MakeEngine: TypeAlias = Callable[[JobContext, Listener], Engine]
+"""Makes what works on a job and tells the listener of every shard that has moved."""
+
+
 class JobRun:
     """Drives a job in the current event loop, and tells whoever listens."""
 
     def __init__(self, context: JobContext) -> None:
         """Nothing runs before ``start``."""
         self.context = context
-        options = context.options
-        advancer = Advancer(
-            ledger=context.ledger,
-            folder=context.folder,
-            provider=context.provider,
-            runtime=options.runtime,
-            policy=options.policy,
-            types=context.types,
+        self.engine = context.make_engine(context, self._on_shard)
+        self._meter = ProgressMeter(
+            context.ledger, context.provider, context.record, context.options
         )
-        self.engine = Engine(
-            ledger=context.ledger,
-            provider=context.provider,
-            runtime=options.runtime,
-            advancer=advancer,
-            job_id=context.record.id,
-            listener=self._on_shard,
-        )
-        self._meter = ProgressMeter(context.ledger, context.provider, context.record, options)
-        self._queues: set[asyncio.Queue[Shard | None]] = set()
+        self._inboxes: set[Inbox] = set()
         self._task: asyncio.Task[JobRecord] | None = None
 
     def start(self) -> None:
@@ -136,8 +131,8 @@ class JobRun:
         self._tell(shard)
 
     def _tell(self, shard: Shard | None) -> None:
-        for queue in self._queues:
-            queue.put_nowait(shard)
+        for inbox in self._inboxes:
+            inbox.put(shard)
 
     def progress(self) -> Progress:
         """Where the job stands now."""
@@ -151,14 +146,14 @@ class JobRun:
 
     async def events(self) -> AsyncIterator[Event]:
         """What happens to the job, from its beginning; each request's item comes once."""
-        queue: asyncio.Queue[Shard | None] = asyncio.Queue()
-        self._queues.add(queue)
+        inbox = Inbox()
+        self._inboxes.add(inbox)
         task = self.task
         if task.done():
             # It has told its end already, to those who listened then.
-            queue.put_nowait(None)
+            inbox.put(None)
         try:
-            async for event in self._follow(queue):
+            async for event in self._follow(inbox):
                 yield event
             try:
                 await task
@@ -169,32 +164,34 @@ class JobRun:
             yield CompleteEvent(response)
             read_to_end(self.context.ledger, response.job_id)
         finally:
-            self._queues.discard(queue)
+            self._inboxes.discard(inbox)
 
-    async def _follow(self, queue: asyncio.Queue[Shard | None]) -> AsyncIterator[Event]:
-        seen: set[int] = set()
-        async for event in self._catch_up(seen):
+    async def _follow(self, inbox: Inbox) -> AsyncIterator[Event]:
+        tails: dict[int, Tail] = {}
+        async for event in self._catch_up(tails):
             yield event
-        while (shard := await queue.get()) is not None:
-            if shard.state in TERMINAL and shard.seq not in seen:
-                seen.add(shard.seq)
-                async for event in self._items(shard):
-                    yield event
+        while (shard := await inbox.get()) is not None:
+            async for event in self._news(shard, tails):
+                yield event
             yield ProgressEvent(self.progress())
         # Another process may have collected some of it.
-        async for event in self._catch_up(seen):
+        async for event in self._catch_up(tails):
             yield event
         yield ProgressEvent(self.progress())
 
-    async def _catch_up(self, seen: set[int]) -> AsyncIterator[Event]:
+    async def _catch_up(self, tails: dict[int, Tail]) -> AsyncIterator[Event]:
         for shard in self.context.ledger.shards(self.context.record.id):
-            if shard.state in TERMINAL and shard.seq not in seen:
-                seen.add(shard.seq)
-                async for event in self._items(shard):
-                    yield event
+            async for event in self._news(shard, tails):
+                yield event
 
-    async def _items(self, shard: Shard) -> AsyncIterator[Event]:
-        for count, result in enumerate(self.context.reader().read_shard(shard)):
+    async def _news(self, shard: Shard, tails: dict[int, Tail]) -> AsyncIterator[Event]:
+        """The results of a shard that have not been given yet."""
+        if shard.state not in TERMINAL and not shard.durable:
+            return
+        tail = tails.get(shard.seq)
+        if tail is None:
+            tail = tails[shard.seq] = Tail(self.context.reader(), shard)
+        for count, result in enumerate(tail.read(shard)):
             yield ItemEvent(result)
             if count % BREATH == 0:
                 await asyncio.sleep(0)

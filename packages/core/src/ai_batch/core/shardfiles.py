@@ -8,8 +8,8 @@ from itertools import chain
 from typing import Any
 
 from ai_batch.core.parts import CARRIED, carried_parts, without
-from ai_batch.core.planner import wire_id
-from ai_batch.core.provider import Provider
+from ai_batch.core.places import wire_id
+from ai_batch.core.provider import Formats
 from ai_batch.core.requestlog import RequestLog
 from ai_batch.core.requests import Request
 from ai_batch.core.spool import JobFolder, members_of, write_members
@@ -19,7 +19,7 @@ from ai_batch.core.tokens import estimate_tokens
 __all__ = ["halves", "renewal", "write_child", "write_input"]
 
 
-def write_input(folder: JobFolder, shard: Shard, provider: Provider) -> Shard:
+def write_input(folder: JobFolder, shard: Shard, provider: Formats) -> Shard:
     """Encode the shard's requests under its token; the shard with its size as it now is."""
     size = tokens = 0
     carried = carried_parts(folder, shard.name)
@@ -42,7 +42,7 @@ def write_input(folder: JobFolder, shard: Shard, provider: Provider) -> Shard:
 def write_child(
     folder: JobFolder,
     parent: Shard,
-    provider: Provider,
+    provider: Formats,
     store_id: str,
     indices: Sequence[int],
     *,

@@ -11,7 +11,7 @@ from typing import Any
 from ai_batch.core.errors import VendorFault
 from ai_batch.core.provider import Route
 
-__all__ = ["HOLDS_BUDGET", "MOVES", "TERMINAL", "Shard", "ShardState", "token_for"]
+__all__ = ["DURABLE", "HOLDS_BUDGET", "MOVES", "TERMINAL", "Shard", "ShardState", "token_for"]
 
 
 class ShardState(StrEnum):
@@ -28,7 +28,8 @@ class ShardState(StrEnum):
 
 
 MOVES: dict[ShardState, frozenset[ShardState]] = {
-    ShardState.PLANNED: frozenset({ShardState.RESERVED, ShardState.FAILED}),
+    # At once to collected where requests are answered one by one, without a batch.
+    ShardState.PLANNED: frozenset({ShardState.RESERVED, ShardState.COLLECTED, ShardState.FAILED}),
     ShardState.RESERVED: frozenset({ShardState.UPLOADED, ShardState.PLANNED, ShardState.FAILED}),
     ShardState.UPLOADED: frozenset({ShardState.INTENT, ShardState.PLANNED, ShardState.FAILED}),
     # Back to uploaded only when the create was certainly refused, to planned only after the
@@ -51,6 +52,9 @@ HOLDS_BUDGET = frozenset(
     {ShardState.RESERVED, ShardState.UPLOADED, ShardState.INTENT, ShardState.SUBMITTED}
 )
 """States in which a shard takes room in its account's queue."""
+
+DURABLE = "durable"
+"""The detail of a shard that says how much of its rows is on disk for good."""
 
 TERMINAL = frozenset({ShardState.COLLECTED, ShardState.FAILED})
 """States in which every request of the shard has a result or is in a child shard."""
@@ -121,6 +125,11 @@ class Shard:
     def done(self) -> bool:
         """Whether nothing is left to do, at the provider either."""
         return self.state in TERMINAL and self.cleaned
+
+    @property
+    def durable(self) -> int:
+        """Bytes of its rows that can be read already while it is still being answered."""
+        return int(self.details.get(DURABLE) or 0)
 
     @property
     def contiguous(self) -> bool:

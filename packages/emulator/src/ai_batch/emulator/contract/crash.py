@@ -28,7 +28,7 @@ from ai_batch.emulator.options import Timing
 __all__ = ["CrashContract"]
 
 KILLED = -signal.SIGKILL
-PATIENCE = 30.0
+PATIENCE = 120.0
 SLICES = 4
 FEWEST_POINTS = 20
 DELIVERY = "commit of change_job (delivered_at)"

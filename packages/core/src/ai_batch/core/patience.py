@@ -1,0 +1,39 @@
+"""How long and how often the engine tries before it gives something up."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CANCEL_AGAIN",
+    "LOST_AFTER",
+    "MAX_CLEANUP_FAILURES",
+    "MAX_FETCH_FAILURES",
+    "MAX_REFUSALS",
+    "SPLIT_AFTER",
+    "TOO_LARGE",
+    "WORTH_TELLING",
+]
+
+LOST_AFTER = 6 * 3600.0
+"""Seconds for which a batch may stay unknown to the vendor before it is given up: reads lag
+behind writes for minutes (anthropics/anthropic-sdk-python#1432)."""
+
+MAX_REFUSALS = 5
+"""How often a shard is mended and sent again after the vendor refused it as a whole."""
+
+SPLIT_AFTER = 3
+"""How often a shard waits for the queue while nothing else of ours is in it."""
+
+CANCEL_AGAIN = 60.0
+"""Seconds after which a batch that goes on regardless is cancelled once more."""
+
+MAX_FETCH_FAILURES = 30
+"""How often a refused download is tried (half an hour) before the results are given up."""
+
+MAX_CLEANUP_FAILURES = 8
+"""How often deleting a batch's files is tried; the job does not end before that."""
+
+TOO_LARGE = 413
+"""The HTTP status for a body that the server, or a proxy in front of it, does not take."""
+
+WORTH_TELLING = 4
+"""Failures in a row after which a person may want to know."""
