@@ -9,11 +9,12 @@ from ai_batch.emulator.items import item_key
 from ai_batch.emulator.options import (
     AnthropicLimits,
     GeminiLimits,
+    Latency,
     Limits,
     Timing,
     VertexLimits,
 )
-from ai_batch.emulator.stats import Stats
+from ai_batch.emulator.stats import LiveStats, Stats
 
 if TYPE_CHECKING:
     from ai_batch.emulator.emulator import Emulator
@@ -24,7 +25,9 @@ __all__ = [
     "Emulator",
     "Fault",
     "GeminiLimits",
+    "Latency",
     "Limits",
+    "LiveStats",
     "RemoteEmulator",
     "SpawnedEmulator",
     "Stats",

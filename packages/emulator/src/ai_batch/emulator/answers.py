@@ -32,9 +32,13 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 class Answerer(Protocol):
-    """Anything that answers requests. `concurrency` is how many it takes at once."""
+    """Anything that answers requests.
+
+    `concurrency` is how many it takes at once; one that is `blocking` may take long.
+    """
 
     concurrency: int
+    blocking: bool
 
     def answer(self, endpoint: str, body: JsonObject, key: str) -> Answered:
         """Answer one request; `key` is the caller's key."""
@@ -92,6 +96,7 @@ class EchoAnswerer:
     """Repeats what was said."""
 
     concurrency = 1
+    blocking = False
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -105,6 +110,7 @@ class CannedAnswerer:
     """Gives the same answer again and again, made only once per key: for benchmarks."""
 
     concurrency = 1
+    blocking = False
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -125,6 +131,7 @@ class FunctionAnswerer:
     """Asks a function; where it returns None, the echo answers."""
 
     concurrency = 1
+    blocking = True
 
     def __init__(self, function: AnswerFunction, dialect: Dialect) -> None:
         self._function = function
@@ -148,6 +155,7 @@ class UpstreamAnswerer:
     """Forwards each request to an OpenAI-compatible server."""
 
     concurrency = UPSTREAM_CONCURRENCY
+    blocking = True
 
     def __init__(self, base_url: str, dialect: Dialect) -> None:
         self._base_url = base_url.rstrip("/")
@@ -178,6 +186,7 @@ class RefusingAnswerer:
         self, answerer: Answerer, refusal: Callable[[str, JsonObject], Answered | None]
     ) -> None:
         self.concurrency = answerer.concurrency
+        self.blocking = answerer.blocking
         self._answerer = answerer
         self._refusal = refusal
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import cast
 
 from ai_batch.emulator.emulator import Emulator
+from ai_batch.emulator.faults import Fault
 from ai_batch.emulator.options import (
     DEFAULT_WEBHOOK_SECRET,
     AnswerFunction,
     AnthropicLimits,
     GeminiLimits,
+    Latency,
     Limits,
     OptionArguments,
     Options,
@@ -32,6 +34,7 @@ _LIMITS: dict[str, tuple[str, type[Limits | AnthropicLimits | GeminiLimits | Ver
 }
 """The prefix of its arguments, and the class, of each option that holds limits."""
 
+_LOGNORMAL = "lognormal"
 _STATES = ("validating", "in_progress", "finalizing", "cancelling")
 
 
@@ -57,6 +60,20 @@ def parser() -> argparse.ArgumentParser:
             metavar="SECONDS",
             help=f"time in the state {state}: 5, or a range like 1:10",
         )
+    found.add_argument(
+        "--latency",
+        type=_latency,
+        default=0.0,
+        metavar="SECONDS",
+        help="time that a live answer takes: 0.5, a range like 0.1:2, or lognormal:MEDIAN:SIGMA",
+    )
+    found.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        metavar="JSON",
+        help='a fault from the start, such as {"route": "messages", "nth": 1, "status": 529}',
+    )
     found.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
     found.add_argument("--api-key", action="append", help="a key to accept (default: any)")
     found.add_argument("--webhooks", metavar="URL", help="where to post events of ended batches")
@@ -75,7 +92,7 @@ def _add_limits(found: argparse.ArgumentParser) -> None:
             spoken = each.name.replace("_", " ")
             found.add_argument(
                 f"--{prefix}{each.name.replace('_', '-')}",
-                type=_tokens if each.name == "enqueued_tokens" else int,
+                type=_per_model if "PerModel" in str(each.type) else int,
                 default=each.default,
                 metavar="N",
                 help=f"{spoken} (default: {each.default or 'no limit'})",
@@ -85,13 +102,20 @@ def _add_limits(found: argparse.ArgumentParser) -> None:
 def emulator_from(arguments: Sequence[str] | None) -> Emulator:
     """Return the emulator that a command line describes."""
     given = parser().parse_args(arguments)
-    return Emulator(home=given.home, host=given.host, port=given.port, **_options_of(given))
+    return Emulator(
+        home=given.home,
+        host=given.host,
+        port=given.port,
+        faults=given.fault or (),
+        **_options_of(given),
+    )
 
 
 def _options_of(given: argparse.Namespace) -> OptionArguments:
     return {
         "answer": _answer(given.answer),
         "timing": Timing(**{state: getattr(given, state) for state in _STATES}),
+        "latency": given.latency,
         "seed": given.seed,
         "api_keys": given.api_key,
         "webhooks": given.webhooks,
@@ -135,6 +159,7 @@ def arguments_of(options: Options) -> list[str]:
     values: dict[str, object] = {
         "answer": options.answer,
         **{state.replace("_", "-"): _range(getattr(timing, state)) for state in _STATES},
+        "latency": _latency_text(options.latency),
         "seed": options.seed,
         "webhooks": options.webhooks,
         "webhook-secret": options.webhook_secret,
@@ -151,11 +176,32 @@ def _seconds(text: str) -> Seconds:
     return (float(first), float(last)) if colon else float(first)
 
 
+def _latency(text: str) -> Seconds | Latency:
+    kind, _, numbers = text.partition(":")
+    if kind != _LOGNORMAL:
+        return _seconds(text)
+    median, _, sigma = numbers.partition(":")
+    return Latency(float(median), float(sigma or 0))
+
+
+def _latency_text(latency: Seconds | Latency) -> str:
+    if isinstance(latency, Latency):
+        return f"{_LOGNORMAL}:{latency.median}:{latency.sigma}"
+    return _range(latency)
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return Fault.from_json(json.loads(text))
+    except TypeError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _range(seconds: Seconds) -> str:
     return f"{seconds[0]}:{seconds[1]}" if isinstance(seconds, tuple) else str(seconds)
 
 
-def _tokens(text: str) -> int | dict[str, int]:
+def _per_model(text: str) -> int | dict[str, int]:
     return cast("int | dict[str, int]", json.loads(text))
 
 

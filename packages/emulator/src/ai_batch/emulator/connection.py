@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-_STATE_KEY = "ai_batch_emulator_connection"
+STATE_KEY = "ai_batch_emulator_connection"
 
 
 class Connection(Protocol):
@@ -41,7 +41,7 @@ class CuttableProtocol(H11Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, {**app_state, _STATE_KEY: self}, _loop)
+        super().__init__(config, server_state, {**app_state, STATE_KEY: self}, _loop)
 
     def abort(self) -> None:
         """Close at once; what was not yet sent is dropped."""
@@ -60,7 +60,7 @@ class CuttableProtocol(H11Protocol):
 
 def connection_of(request: Request) -> Connection:
     """Return the connection that a request came on."""
-    connection: Connection = request.scope["state"][_STATE_KEY]
+    connection: Connection = request.scope["state"][STATE_KEY]
     return connection
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
-
-from starlette.applications import Starlette
 
 from ai_batch.emulator.answers import check_answer
 from ai_batch.emulator.control import control_routes
 from ai_batch.emulator.faults import Fault, FaultPlan
+from ai_batch.emulator.live_paths import LiveApp
 from ai_batch.emulator.options import OptionArguments, Options
 from ai_batch.emulator.server import ServerThread, listen
-from ai_batch.emulator.stats import Stats
+from ai_batch.emulator.stats import LiveStats, Stats
 from ai_batch.emulator.surface import StartableEmulator
+from ai_batch.emulator.tally import CALLS, LOST, Tally
 from ai_batch.emulator.vendors import VENDORS
 from ai_batch.emulator.world import World
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ai_batch.emulator.remote import SpawnedEmulator
 
 _REQUESTS = "requests:"
-_LOST = "lost:"
 
 
 class Emulator(StartableEmulator):
@@ -45,6 +44,8 @@ class Emulator(StartableEmulator):
             `(endpoint, body) -> body | (status, body) | None` answers itself (None: echo); a URL
             is an OpenAI-compatible server that each request is forwarded to.
         timing: How long a batch stays in each state.
+        latency: How many seconds of real time a live answer takes: so many, a range that each call
+            draws from, or a `Latency`.
         limits: OpenAI's limits.
         anthropic_limits: Anthropic's limits.
         gemini_limits: The limits of the Gemini Developer API.
@@ -171,7 +172,7 @@ class _Running:
         self.world = World(self._home, options, faults)
         self._vendors = [make(self.world) for make in VENDORS]
         routes = [route for vendor in self._vendors for route in vendor.routes()]
-        self._app = Starlette(routes=[*control_routes(emulator), *routes])
+        self._app = LiveApp([*control_routes(emulator), *routes])
         self.server: ServerThread
 
     def serve(self, listening: socket.socket) -> None:
@@ -194,12 +195,14 @@ class _Running:
         # What was running may have planned its next step.
         world.agenda.clear()
         with world.lock:
+            world.tally.clear()
             world.store.clear()
             world.clock.reload()
             for vendor in self._vendors:
                 vendor.reload()
 
     def stats(self) -> Stats:
+        self.world.tally.flush()
         counters = Counter(self.world.store.counters())
         executions, billings = self.world.items.counts()
         requests = _named(counters, _REQUESTS)
@@ -216,14 +219,30 @@ class _Running:
             items_executed=counters["items_executed"],
             items_billed=counters["items_billed"],
             live_calls=counters["live_calls"],
+            most_in_flight=self.world.tally.most_of_all,
+            live=_live(_named(counters, CALLS), self.world.tally),
             requests=requests,
             executions=dict(executions),
             billings=dict(billings),
-            lost=_named(counters, _LOST),
+            lost=_named(counters, LOST),
+            prompts=dict(self.world.tally.prompts()),
         )
 
 
-def _named(counters: Counter[str], prefix: str) -> dict[str, int]:
+def _live(counters: Mapping[str, int], tally: Tally) -> dict[str, LiveStats]:
+    vendors = sorted({name.partition(":")[0] for name in counters})
+    found: dict[str, LiveStats] = {}
+    for vendor in vendors:
+        counts = _named(counters, f"{vendor}:")
+        found[vendor] = LiveStats(
+            **counts,
+            in_flight=tally.in_flight[vendor],
+            most_in_flight=tally.most_in_flight.get(vendor, 0),
+        )
+    return found
+
+
+def _named(counters: Mapping[str, int], prefix: str) -> dict[str, int]:
     return {
         name.removeprefix(prefix): value
         for name, value in counters.items()

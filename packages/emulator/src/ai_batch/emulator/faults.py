@@ -48,6 +48,8 @@ Quirk: TypeAlias = Literal[
     "no_retry_after",
     "escaped_results",
 ]
+Spoil: TypeAlias = Literal["broken_json", "empty", "html", "null"]
+RetryAfterForm: TypeAlias = Literal["seconds", "date", "milliseconds"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,13 @@ class Fault:
 
     - `delay`, `delay_after`: seconds to wait before or after the effect;
     - `status`, `headers`, `body`: the answer. The call has no effect, unless `effect` is true;
+    - `retry_after`: with a `status`, how many seconds the client is asked to wait, as the vendor
+      asks: Google in the body, others in a header. `retry_after_as` is its form: whole `"seconds"`
+      or a `"date"` of `Retry-After`, or `"milliseconds"` of `retry-after-ms`;
     - `cut`: the connection is cut `"before"` or `"after"` the effect, without an answer;
+    - `hang`: there is no answer until the client hangs up, `"before"` or `"after"` the effect;
+    - `spoil`: the answer's body is of no use: `"broken_json"` (the first half), `"empty"`, a page
+      of `"html"`, or `"null"`. Its status stays, and its effect has happened;
     - `cut_after_bytes`: on an upload, cut when that many bytes of the request have come (without
       effect); else cut when that many bytes of the answer's body have gone. With
       `close_delimited` the answer has neither length nor chunks, so that its end is the end of the
@@ -86,7 +94,11 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: JsonObject | str | None = None
     effect: bool = False
+    retry_after: float | None = None
+    retry_after_as: RetryAfterForm = "seconds"
     cut: Literal["before", "after"] | None = None
+    hang: Literal["before", "after"] | None = None
+    spoil: Spoil | None = None
     cut_after_bytes: int | None = None
     close_delimited: bool = False
     gzip: bool = False
@@ -105,11 +117,21 @@ class Fault:
         if sum(chosen is not None for chosen in (self.nth, self.every, self.probability)) > 1:
             msg = "a fault strikes the nth call, every n-th, or by probability: give one of them"
             raise ValueError(msg)
+        self._check("cut", ("before", "after"))
+        self._check("hang", ("before", "after"))
+        self._check("spoil", get_args(Spoil))
+        self._check("retry_after_as", get_args(RetryAfterForm))
         if self.nth is not None and self.nth < 1:
             msg = f"nth counts from 1, not {self.nth}"
             raise ValueError(msg)
         if self.every is not None and self.every < 1:
             msg = f"every must be 1 or more, not {self.every}"
+            raise ValueError(msg)
+
+    def _check(self, name: str, allowed: tuple[str, ...]) -> None:
+        value: str | None = getattr(self, name)
+        if value is not None and value not in allowed:
+            msg = f"{name} must be one of {', '.join(allowed)}, not {value!r}"
             raise ValueError(msg)
 
     def to_json(self) -> JsonObject:

@@ -11,12 +11,12 @@ from collections.abc import Collection
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
 
-def hex_id(seed: int, kind: str, serial: int) -> str:
+def hex_id(seed: int, kind: str, serial: int | str) -> str:
     """Return 32 hexadecimal digits."""
     return hashlib.blake2b(f"{seed}:{kind}:{serial}".encode(), digest_size=16).hexdigest()
 
 
-def base62_id(seed: int, kind: str, serial: int, length: int = 22) -> str:
+def base62_id(seed: int, kind: str, serial: int | str, length: int = 22) -> str:
     """Return letters and digits."""
     number = int(hex_id(seed, kind, serial) + hex_id(seed, kind + "'", serial), 16)
     digits: list[str] = []

@@ -29,10 +29,17 @@ def item_key(endpoint: str, body: JsonObject) -> str:
 
     Clients name the same request differently at each attempt, so only its content identifies it.
     """
-    return _key(item_number(endpoint, body))
+    return key_of_number(item_number(endpoint, body))
 
 
-def _key(number: int) -> str:
+def prompt_number(said: str) -> int:
+    """Return the identity of what a user said, as `item_number` returns that of an item."""
+    digest = hashlib.blake2b(said.encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little") & ~_BILLED
+
+
+def key_of_number(number: int) -> str:
+    """Return the key under which `Stats` counts what has this number."""
     return f"{number & ~_BILLED:016x}"
 
 
@@ -42,14 +49,15 @@ def marked(number: int, *, billed: bool) -> int:
 
 
 class ItemLog:
-    """The executed items of all batches and live calls, on disk."""
+    """The executed items of all batches and live calls, on disk; a `kind` is a log of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str = "items") -> None:
         self._folder = folder
+        self._kind = kind
 
     def path(self, name: str) -> Path:
         """Return the file of a batch."""
-        return self._folder / f"{name}.items"
+        return self._folder / f"{name}.{self._kind}"
 
     def append(self, name: str, numbers: Iterable[int]) -> None:
         """Add items to a file."""
@@ -68,7 +76,7 @@ class ItemLog:
     def keys_of(self, name: str, *, billed: bool | None = None) -> list[str]:
         """Return the keys of a batch's good (or bad, or all) rows, in the order of their file."""
         return [
-            _key(number)
+            key_of_number(number)
             for number in self.read(name)
             if billed is None or bool(number & _BILLED) is billed
         ]
@@ -76,14 +84,14 @@ class ItemLog:
     def counts(self) -> tuple[Counter[str], Counter[str]]:
         """Return how often each item was executed, and how often it was billed."""
         marks: Counter[int] = Counter()
-        for path in self._folder.glob("*.items"):
+        for path in self._folder.glob(f"*.{self._kind}"):
             marks.update(_unpacked(path.read_bytes()))
         executions: Counter[str] = Counter()
         billings: Counter[str] = Counter()
         for number, count in marks.items():
-            executions[_key(number)] += count
+            executions[key_of_number(number)] += count
             if number & _BILLED:
-                billings[_key(number)] += count
+                billings[key_of_number(number)] += count
         return executions, billings
 
 

@@ -45,7 +45,7 @@ class RemoteEmulator(Surface):
     @property
     def stats(self) -> Stats:
         """What the emulator was asked to do until now."""
-        return Stats(**json.loads(self._call("GET", "stats")))
+        return Stats.from_json(json.loads(self._call("GET", "stats")))
 
     def inject(self, fault: Fault) -> Fault:
         """Arm a fault, and return it."""

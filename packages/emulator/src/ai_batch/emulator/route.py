@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -14,8 +14,10 @@ from starlette.routing import BaseRoute, Route
 
 from ai_batch.emulator.agenda import Stopwatch
 from ai_batch.emulator.connection import connection_of, until_gone
-from ai_batch.emulator.faults import Fault, RowDamage, VendorName
+from ai_batch.emulator.faults import Fault, RowDamage, Spoil, VendorName
 from ai_batch.emulator.json_types import encode
+from ai_batch.emulator.spoiling import is_ruinous, retry_header, spoiled
+from ai_batch.emulator.tally import Account, Outcome
 from ai_batch.emulator.transfer import FileResponse, is_damaging, send_damaged
 
 if TYPE_CHECKING:
@@ -49,10 +51,11 @@ class CutConnection(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, and the faults that strike it."""
+    """A request, and the faults that strike it; a live one has an account of what it came to."""
 
     request: Request
     faults: tuple[Fault, ...] = ()
+    account: Account = field(default_factory=Account)
 
     def cut_body_at(self) -> int | None:
         """Return after how many bytes of the request's body the connection is cut."""
@@ -82,6 +85,7 @@ class Vendor(Protocol):
     """An emulated vendor: its routes, and what differs between vendors around every call."""
 
     name: VendorName
+    retries_by_header: bool
 
     def routes(self) -> list[BaseRoute]:
         """Return all routes, each with the vendor's prefix."""
@@ -91,8 +95,11 @@ class Vendor(Protocol):
         """Raise `Refused` for a caller who is unknown."""
         ...
 
-    def failure(self, status: int) -> Response:
-        """Return the answer that the vendor typically gives with an error status."""
+    def failure(self, status: int, retry_after: float | None = None) -> Response:
+        """Return the answer that the vendor typically gives with an error status.
+
+        Where it tells in the body after how many seconds to come again, that is in it.
+        """
         ...
 
     def headers(self, route: str, seconds: float) -> Mapping[str, str]:
@@ -120,54 +127,77 @@ class NamedRoute:
     vendor: Vendor
     name: str
     handler: Handler
+    is_live: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a call, or let it fail as the faults say."""
-        request = Request(scope, receive)
-        self.world.store.add(f"requests:{self.name}")
-        call = Call(request, self.world.faults.strike(self.vendor.name, self.name))
+        call = Call(Request(scope, receive), self.world.faults.strike(self.vendor.name, self.name))
+        if self.is_live:
+            await self._count(call, scope, receive, send)
+        else:
+            self.world.store.add(f"requests:{self.name}")
+            await self._run(call, scope, receive, send)
+
+    async def _count(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+        tally = self.world.tally
+        tally.begin(self.vendor.name, self.name)
+        status: int | None = None
+        try:
+            status = await self._run(call, scope, receive, send)
+        finally:
+            if any(map(is_ruinous, call.faults)):
+                tally.lose(call.account)
+            tally.end(self.vendor.name, _outcome(call, status))
+
+    async def _run(self, call: Call, scope: Scope, receive: Receive, send: Send) -> int | None:
+        """Return the status of the answer that was sent, or None if there was none."""
         stopwatch = Stopwatch()
         try:
             response = await self._answer(call)
         except CutConnection:
-            connection_of(request).abort()
-            await until_gone(request)
-            return
+            connection_of(call.request).abort()
+            await until_gone(call.request)
+            return None
         except ClientDisconnect:
-            return
-        for name, value in self.vendor.headers(self.name, stopwatch.seconds()).items():
-            response.headers.setdefault(name, value)
+            return None
+        _add_headers(response, self.vendor.headers(self.name, stopwatch.seconds()))
         await self._send(call, response, scope, receive, send)
+        return response.status_code
 
     async def _answer(self, call: Call) -> Response:
         await _sleep(fault.delay for fault in call.faults)
-        if any(fault.cut == "before" for fault in call.faults):
-            raise CutConnection
+        await _end("before", call)
         failing = _first(fault if fault.status else None for fault in call.faults)
         if failing is not None and not failing.effect:
-            return self._failure(failing)
+            return self._spoiled(call, self._failure(failing))
         try:
             self.vendor.authorise(call.request)
             response = await self.handler(call)
         except Refused as refused:
             response = refused.response()
         await _sleep(fault.delay_after for fault in call.faults)
-        cut = any(fault.cut == "after" for fault in call.faults)
-        if failing is None and not cut:
-            return response
-        if isinstance(response, FileResponse):
+        ends = any("after" in {fault.cut, fault.hang} for fault in call.faults)
+        spoils = any(fault.spoil for fault in call.faults)
+        if isinstance(response, FileResponse) and (ends or spoils or failing is not None):
             response.close()
-        if failing is None or cut:
-            raise CutConnection
-        return self._failure(failing)
+        await _end("after", call)
+        return self._spoiled(call, response if failing is None else self._failure(failing))
+
+    def _spoiled(self, call: Call, response: Response) -> Response:
+        spoil: Spoil | None = _first(fault.spoil for fault in call.faults)
+        return response if spoil is None else spoiled(response, spoil)
 
     def _failure(self, fault: Fault) -> Response:
-        response = self.vendor.failure(fault.status or 500)
+        seconds = fault.retry_after
+        response = self.vendor.failure(fault.status or 500, seconds)
         if isinstance(fault.body, str):
             response = Response(fault.body, response.status_code, media_type="text/html")
         elif fault.body is not None:
             body = encode(fault.body)
             response = Response(body, response.status_code, media_type="application/json")
+        if seconds is not None and self.vendor.retries_by_header:
+            now = self.world.clock.now()
+            response.headers.update(retry_header(seconds, fault.retry_after_as, now))
         response.headers.update(fault.headers)
         return response
 
@@ -187,16 +217,50 @@ NamedHandler: TypeAlias = tuple[str | None, str, str, Handler]
 """Method (any if None), path, name and handler of a route."""
 
 
-def named_routes(world: World, vendor: Vendor, handlers: Iterable[NamedHandler]) -> list[BaseRoute]:
-    """Return the routes of a vendor; the first that matches takes the call."""
+def named_routes(
+    world: World, vendor: Vendor, handlers: Iterable[NamedHandler], live: Collection[str] = ()
+) -> list[BaseRoute]:
+    """Return the routes of a vendor; the first that matches takes the call.
+
+    Those whose name is in `live` are counted as live calls, and take their time.
+    """
     return [
         Route(
             path,
-            NamedRoute(world, vendor, name, handler),
+            NamedRoute(world, vendor, name, handler)
+            if name not in live
+            else NamedRoute(world, vendor, name, world.patience.slow(handler), is_live=True),
             methods=None if method is None else [method],
         )
         for method, path, name, handler in handlers
     ]
+
+
+def _outcome(call: Call, status: int | None) -> Outcome:
+    if any(map(is_ruinous, call.faults)):
+        return "faulted"
+    if status is None:
+        return "abandoned"
+    if call.account.limited:
+        return "limited"
+    return "answered" if status < 400 else "failed"
+
+
+async def _end(when: Literal["before", "after"], call: Call) -> None:
+    """Cut the connection, or say nothing until the client hangs up, if a fault wants that now."""
+    if any(fault.cut == when for fault in call.faults):
+        raise CutConnection
+    if any(fault.hang == when for fault in call.faults):
+        await until_gone(call.request)
+        raise ClientDisconnect
+
+
+def _add_headers(response: Response, headers: Mapping[str, str]) -> None:
+    """Add those that the answer does not have; one by one, `setdefault` takes ten times as long."""
+    present = {name for name, _ in response.raw_headers}
+    for name, value in headers.items():
+        if (raw := name.encode("latin-1")) not in present:
+            response.raw_headers.append((raw, value.encode("latin-1")))
 
 
 async def _sleep(delays: Iterable[float]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import uvicorn
 
 from ai_batch.emulator.connection import CuttableProtocol
+from ai_batch.emulator.fast_http import LiveProtocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -54,7 +55,7 @@ class ServerThread:
     def __init__(self, app: ASGIApp, listening: socket.socket) -> None:
         config = uvicorn.Config(
             app,
-            http=CuttableProtocol,
+            http=LiveProtocol,
             ws="none",
             loop="asyncio",
             lifespan="off",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from pathlib import Path
 
@@ -9,12 +10,11 @@ from ai_batch.emulator.agenda import Agenda
 from ai_batch.emulator.clock import Clock
 from ai_batch.emulator.faults import FaultPlan
 from ai_batch.emulator.identity import base62_id, hex_id
-from ai_batch.emulator.items import ItemLog, item_number, marked
-from ai_batch.emulator.json_types import JsonObject
+from ai_batch.emulator.items import ItemLog
 from ai_batch.emulator.options import Options
+from ai_batch.emulator.patience import Patience
 from ai_batch.emulator.store import Store
-
-_LIVE_ITEMS = "live"
+from ai_batch.emulator.tally import Tally
 
 
 class World:
@@ -27,7 +27,12 @@ class World:
         self.clock = Clock(self.store)
         self.agenda = Agenda(self.clock)
         self.items = ItemLog(self.store.items)
+        self.tally = Tally(self.store, track_items=options.track_items)
+        self.patience = Patience(options.latency, options.seed)
         self.lock = threading.RLock()
+        # Calls are numbered within a run, so that the id of one costs no statement of SQL.
+        self._run = self.store.serial()
+        self._calls = itertools.count()
 
     def new_hex(self, kind: str) -> str:
         """Return a new id of 32 hexadecimal digits."""
@@ -37,13 +42,13 @@ class World:
         """Return a new id of 22 letters and digits."""
         return base62_id(self.options.seed, kind, self.store.serial())
 
-    def count_live(self, endpoint: str, body: JsonObject, *, ok: bool) -> None:
-        """Count a request that was answered at once, outside of any batch."""
-        self.store.add("live_calls")
-        self.store.add("items_executed")
-        self.store.add("items_billed", int(ok))
-        if self.options.track_items:
-            self.items.append(_LIVE_ITEMS, [marked(item_number(endpoint, body), billed=ok)])
+    def new_request_hex(self) -> str:
+        """Return a new id of 32 hexadecimal digits for a call."""
+        return hex_id(self.options.seed, "request", f"{self._run}.{next(self._calls)}")
+
+    def new_request_base62(self) -> str:
+        """Return a new id of 22 letters and digits for a call."""
+        return base62_id(self.options.seed, "request", f"{self._run}.{next(self._calls)}")
 
     def advance(self, seconds: float) -> None:
         """Move the clock, and do what has become due.
@@ -58,5 +63,6 @@ class World:
         """End all work and close the store."""
         try:
             self.agenda.close()
+            self.tally.flush()
         finally:
             self.store.close()

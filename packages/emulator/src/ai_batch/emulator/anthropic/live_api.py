@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from ai_batch.emulator.answers import Answered, answerer_for
 from ai_batch.emulator.anthropic.dialect import AnthropicDialect
 from ai_batch.emulator.anthropic.errors import VendorError, error_of_status
+from ai_batch.emulator.anthropic.live_limits import (
+    INPUT,
+    OUTPUT,
+    REQUESTS,
+    asked,
+    exceeded_error,
+    limit_headers,
+    settle,
+)
 from ai_batch.emulator.anthropic.models import MODELS, model_info
 from ai_batch.emulator.anthropic.params import Rules
 from ai_batch.emulator.anthropic.places import key_of
@@ -17,9 +25,11 @@ from ai_batch.emulator.anthropic.streaming import events
 from ai_batch.emulator.anthropic.versions import betas_of, is_strict, version_of
 from ai_batch.emulator.anthropic.wire import ENDPOINT
 from ai_batch.emulator.json_types import JsonObject, as_object, as_text, decode
+from ai_batch.emulator.live_answers import LiveAnswers
+from ai_batch.emulator.rate_limits import Allowance, RateLimits
 from ai_batch.emulator.replies import json_reply
 from ai_batch.emulator.route import Call
-from ai_batch.emulator.turnstile import Turnstile
+from ai_batch.emulator.texts import last_user_text
 from ai_batch.emulator.world import World
 
 
@@ -28,22 +38,33 @@ class LiveApi:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._answerer = answerer_for(world.options.answer, AnthropicDialect("standard"))
-        limit = world.options.anthropic_limits.requests_per_minute
-        self._turnstile = Turnstile(world.clock, limit)
+        answerer = answerer_for(world.options.answer, AnthropicDialect("standard"))
+        self._answers = LiveAnswers(answerer, world.tally)
+        limits = world.options.anthropic_limits
+        self._limits = RateLimits(
+            world.clock,
+            {
+                REQUESTS: limits.requests_per_minute,
+                INPUT: limits.input_tokens_per_minute,
+                OUTPUT: limits.output_tokens_per_minute,
+            },
+        )
 
     async def answer(self, call: Call) -> Response:
         """POST /messages."""
         body = await self._body(call)
-        self._take_turn()
         _raise_refused(self._rules(call).refusal(body))
+        allowance = self._admit(call, body)
+        prompts = [last_user_text(body.get("messages"))]
         key = key_of(call.request)
-        answered = await run_in_threadpool(self._answerer.answer, ENDPOINT, body, key)
-        self._world.count_live(ENDPOINT, body, ok=answered.ok)
+        answered = await self._answers.answer(call, ENDPOINT, body, prompts, key)
+        if answered.ok:
+            settle(allowance, answered.body)
+        headers = limit_headers(allowance, self._world.clock.now())
         if body.get("stream") and answered.ok:
             found = as_object(decode(answered.body))
-            return StreamingResponse(events(found), media_type="text/event-stream")
-        return Response(answered.body, answered.status, media_type="application/json")
+            return StreamingResponse(events(found), 200, headers, "text/event-stream")
+        return Response(answered.body, answered.status, headers, "application/json")
 
     async def count_tokens(self, call: Call) -> Response:
         """POST /messages/count_tokens."""
@@ -72,15 +93,18 @@ class LiveApi:
             raise VendorError("Input should be a valid dictionary")
         return body
 
-    def _take_turn(self) -> None:
-        turn = self._turnstile.take()
-        if not turn.passed:
-            message = (
-                f"This request would exceed your organization's rate limit of {turn.limit} "
-                "requests per minute."
-            )
-            headers = {"retry-after": str(int(turn.reset) + 1)}
-            raise VendorError(message, status=429, headers=headers)
+    def _admit(self, call: Call, body: JsonObject) -> Allowance:
+        model = as_text(body.get("model"))
+        allowance = self._limits.of(model)
+        exceeded = allowance.take(asked(allowance, body))
+        if exceeded is not None:
+            call.account.limited = True
+            raise exceeded_error(model, exceeded, allowance, self._world.clock.now())
+        return allowance
+
+    def reload(self) -> None:
+        """Forget what was used up of the limits."""
+        self._limits.clear()
 
     async def models(self, call: Call) -> Response:
         """GET /models."""

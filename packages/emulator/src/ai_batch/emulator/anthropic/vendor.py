@@ -29,17 +29,19 @@ class AnthropicVendor:
     """Everything under `/anthropic/v1`."""
 
     name: VendorName = "anthropic"
+    retries_by_header = True
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._ledger = BatchLedger(world)
         self._work = BatchWork(world, self._ledger)
         self._work.resume()
+        self._live = LiveApi(world)
 
     def routes(self) -> list[BaseRoute]:
         """Return all routes."""
         batches = BatchesApi(self._world, self._ledger, self._work)
-        live = LiveApi(self._world)
+        live = self._live
         each, one = "/v1/messages/batches", "/v1/messages/batches/{id}"
         named: list[NamedHandler] = [
             ("POST", each, "batches.create", batches.create),
@@ -58,7 +60,7 @@ class AnthropicVendor:
             (method, PREFIX + path, name, self._identified(handler))
             for method, path, name, handler in named
         ]
-        return named_routes(self._world, self, placed)
+        return named_routes(self._world, self, placed, {"messages"})
 
     def _identified(self, handler: Handler) -> Handler:
         """Let the errors of a handler name the request, as the vendor's do."""
@@ -76,7 +78,7 @@ class AnthropicVendor:
         return error
 
     def _request_id(self) -> str:
-        return f"req_01{self._world.new_base62('request')}"
+        return f"req_01{self._world.new_request_base62()}"
 
     def authorise(self, request: Request) -> None:
         """Raise the 401 for a key that is missing or unknown, or the 400 for a wrong version."""
@@ -91,7 +93,7 @@ class AnthropicVendor:
         except VendorError as error:
             raise self._with_id(error) from None
 
-    def failure(self, status: int) -> Response:
+    def failure(self, status: int, retry_after: float | None = None) -> Response:
         """Return the answer that the vendor typically gives with an error status."""
         return self._with_id(error_of_status(status)).response()
 
@@ -117,6 +119,7 @@ class AnthropicVendor:
     def reload(self) -> None:
         """Read everything from the store again, after it was cleared."""
         self._ledger.load()
+        self._live.reload()
 
 
 async def _unknown(call: Call) -> Response:

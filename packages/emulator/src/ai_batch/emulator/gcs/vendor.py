@@ -30,6 +30,7 @@ class StorageVendor:
     """Everything under `/storage`, `/upload/storage` and `/download/storage`."""
 
     name: VendorName = "gcs"
+    retries_by_header = True
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -82,7 +83,7 @@ class StorageVendor:
     def authorise(self, request: Request) -> None:
         """Let everybody in: an emulated storage has no credentials."""
 
-    def failure(self, status: int) -> Response:
+    def failure(self, status: int, retry_after: float | None = None) -> Response:
         """Return the answer that the vendor typically gives with an error status."""
         return error_of_status(status).response()
 

@@ -94,14 +94,22 @@ def error_body(
     return {"error": error}
 
 
-def error_of_status(status: int) -> GoogleError:
-    """Return the error that the vendor typically sends with a status."""
-    return GoogleError(_MESSAGES.get(status, f"Error {status}."), status=status)
+def error_of_status(status: int, retry_after: float | None = None) -> GoogleError:
+    """Return the error that the vendor typically sends with a status, and when to come again."""
+    details = [] if retry_after is None else [retry_info(retry_after)]
+    return GoogleError(_MESSAGES.get(status, f"Error {status}."), status=status, details=details)
 
 
-def exhausted(message: str = _MESSAGES[429]) -> GoogleError:
+def exhausted(message: str = _MESSAGES[429], details: Sequence[JsonObject] = ()) -> GoogleError:
     """Return the 429 of a quota."""
-    return GoogleError(message, status=429, details=[_HELP])
+    return GoogleError(message, status=429, details=[_HELP, *details])
+
+
+def retry_info(seconds: float) -> JsonObject:
+    """Return the detail that tells after how many seconds to come again."""
+    # https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto
+    delay = f"{seconds:.9f}".rstrip("0").rstrip(".")
+    return {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{delay}s"}
 
 
 def rpc_status(status: int, body: JsonValue) -> JsonObject:

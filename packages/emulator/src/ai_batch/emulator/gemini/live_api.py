@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,10 +13,11 @@ from ai_batch.emulator.gemini.dialect import (
     GENERATE_CONTENT,
     endpoint_of,
 )
-from ai_batch.emulator.gemini.errors import GoogleError, exhausted
+from ai_batch.emulator.gemini.errors import GoogleError
 from ai_batch.emulator.gemini.fields import COUNT, EMBED, EMBED_MANY, GENERATE
 from ai_batch.emulator.gemini.json_body import json_request
-from ai_batch.emulator.gemini.prompts import prompt_tokens
+from ai_batch.emulator.gemini.live_limits import REQUESTS, TOKENS, asked_tokens, exceeded_error
+from ai_batch.emulator.gemini.prompts import last_user_texts, prompt_tokens, texts_of
 from ai_batch.emulator.gemini.wire import known_by
 from ai_batch.emulator.json_types import (
     JsonObject,
@@ -26,9 +26,11 @@ from ai_batch.emulator.json_types import (
     as_object,
     decode,
 )
+from ai_batch.emulator.live_answers import LiveAnswers
+from ai_batch.emulator.options import GeminiLimits, VertexLimits
+from ai_batch.emulator.rate_limits import RateLimits
 from ai_batch.emulator.replies import json_reply
 from ai_batch.emulator.route import Call
-from ai_batch.emulator.turnstile import Turnstile
 from ai_batch.emulator.world import World
 
 MODELS = (
@@ -39,6 +41,8 @@ MODELS = (
     "gemini-embedding-001",
     "gemini-embedding-2",
 )
+LIVE = frozenset({"generateContent", "embedContent", "batchEmbedContents", "predict"})
+"""The names of the routes that are live calls, for both of Google's APIs."""
 
 
 class GeminiLiveApi:
@@ -48,23 +52,25 @@ class GeminiLiveApi:
         self,
         world: World,
         answerer: Answerer,
-        requests_per_minute: int | None,
+        limits: GeminiLimits | VertexLimits,
         key_of: Callable[[Request], str],
     ) -> None:
         self._world = world
-        self._answerer = answerer
+        self._answers = LiveAnswers(answerer, world.tally)
         self._key_of = key_of
-        self._turnstile = Turnstile(world.clock, requests_per_minute)
+        per_minute = {REQUESTS: limits.requests_per_minute, TOKENS: limits.tokens_per_minute}
+        self._limits = RateLimits(world.clock, per_minute)
 
     async def generate(self, call: Call) -> Response:
         """POST /{version}/models/{model}:generateContent."""
         body = await json_request(call, GENERATE)
-        return _reply(await self.answer(call, GENERATE_CONTENT, body))
+        (answered,) = await self.answer_all(call, GENERATE_CONTENT, [body])
+        return _reply(answered)
 
     async def embed(self, call: Call) -> Response:
         """POST /{version}/models/{model}:embedContent."""
         body = await json_request(call, EMBED)
-        answered = await self.answer(call, EMBED_CONTENT, body)
+        (answered,) = await self.answer_all(call, EMBED_CONTENT, [body])
         if not answered.ok:
             return _reply(answered)
         return json_reply({"embedding": as_object(decode(answered.body)).get("embedding")})
@@ -72,27 +78,45 @@ class GeminiLiveApi:
     async def embed_many(self, call: Call) -> Response:
         """POST /{version}/models/{model}:batchEmbedContents, all of it or none."""
         body = await json_request(call, EMBED_MANY)
-        embeddings: list[JsonValue] = []
-        for item in as_list(body.get("requests")):
-            answered = await self.answer(call, EMBED_CONTENT, as_object(item))
-            if not answered.ok:
-                return _reply(answered)
-            embeddings.append(as_object(decode(answered.body)).get("embedding"))
+        items = [as_object(item) for item in as_list(body.get("requests"))]
+        answers = await self.answer_all(call, EMBED_CONTENT, items)
+        if answers and not answers[-1].ok:
+            return _reply(answers[-1])
+        embeddings = [as_object(decode(answered.body)).get("embedding") for answered in answers]
         return json_reply({"embeddings": embeddings})
 
-    async def answer(self, call: Call, method: str, body: JsonObject) -> Answered:
-        """Answer one request, and count it."""
+    async def answer_all(
+        self, call: Call, method: str, bodies: Sequence[JsonObject]
+    ) -> list[Answered]:
+        """Answer requests, each counted, up to the first that fails."""
         model: str = call.request.path_params["model"]
         if not self._world.options.known_model(model):
             raise unknown_model(model)
-        if not self._turnstile.take().passed:
-            raise exhausted()
+        self._admit(call, model, method, bodies)
         endpoint = endpoint_of(model, method)
-        item = known_by(body)
         key = self._key_of(call.request)
-        answered = await run_in_threadpool(self._answerer.answer, endpoint, item, key)
-        self._world.count_live(endpoint, item, ok=answered.ok)
-        return answered
+        answers: list[Answered] = []
+        for body in bodies:
+            item = known_by(body)
+            prompts = ["\n".join(_said(method, item))]
+            answers.append(await self._answers.answer(call, endpoint, item, prompts, key))
+            if not answers[-1].ok:
+                break
+        return answers
+
+    def _admit(self, call: Call, model: str, method: str, bodies: Sequence[JsonObject]) -> None:
+        allowance = self._limits.of(model)
+        amounts = {REQUESTS: len(bodies)}
+        if allowance.counts(TOKENS):
+            amounts[TOKENS] = sum(asked_tokens(method, body) for body in bodies)
+        exceeded = allowance.take(amounts)
+        if exceeded is not None:
+            call.account.limited = True
+            raise exceeded_error(model, method, exceeded)
+
+    def reload(self) -> None:
+        """Forget what was used up of the limits."""
+        self._limits.clear()
 
     async def count_tokens(self, call: Call) -> Response:
         """POST /{version}/models/{model}:countTokens."""
@@ -120,6 +144,10 @@ def unknown_model(name: str) -> GoogleError:
         "Call ListModels to see the list of available models and their supported methods."
     )
     return GoogleError(message, status=404)
+
+
+def _said(method: str, body: JsonObject) -> list[str]:
+    return texts_of(body.get("content")) if method == EMBED_CONTENT else last_user_texts(body)
 
 
 def _reply(answered: Answered) -> Response:

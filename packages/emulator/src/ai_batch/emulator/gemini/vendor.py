@@ -14,7 +14,7 @@ from ai_batch.emulator.gemini.dialect import answerer_of
 from ai_batch.emulator.gemini.errors import GoogleError, error_of_status
 from ai_batch.emulator.gemini.files_api import GeminiFilesApi
 from ai_batch.emulator.gemini.ledger import GeminiLedger
-from ai_batch.emulator.gemini.live_api import GeminiLiveApi
+from ai_batch.emulator.gemini.live_api import LIVE, GeminiLiveApi
 from ai_batch.emulator.gemini.shelf import GeminiShelf
 from ai_batch.emulator.gemini.uploads_api import PATH_OF_CHUNKS, GeminiUploadsApi
 from ai_batch.emulator.gemini.work import GeminiWork
@@ -31,6 +31,7 @@ class GeminiVendor:
     """Everything under `/gemini`."""
 
     name: VendorName = "gemini"
+    retries_by_header = False
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -38,6 +39,8 @@ class GeminiVendor:
         self._ledger = GeminiLedger(world)
         self._work = GeminiWork(world, self._shelf, self._ledger)
         self._work.resume()
+        options = world.options
+        self._live = GeminiLiveApi(world, answerer_of(options), options.gemini_limits, api_key)
 
     def routes(self) -> list[BaseRoute]:
         """Return all routes."""
@@ -58,7 +61,7 @@ class GeminiVendor:
             *self._live_routes(api),
             (None, f"{PREFIX}/{{path:path}}", "unknown", self._unknown),
         ]
-        return named_routes(self._world, self, named)
+        return named_routes(self._world, self, named, LIVE)
 
     def _batch_routes(self, api: str) -> list[NamedHandler]:
         batches = GeminiBatchesApi(self._world, self._shelf, self._ledger, self._work)
@@ -76,10 +79,7 @@ class GeminiVendor:
         ]
 
     def _live_routes(self, api: str) -> list[NamedHandler]:
-        limits = self._world.options.gemini_limits
-        live = GeminiLiveApi(
-            self._world, answerer_of(self._world.options), limits.requests_per_minute, api_key
-        )
+        live = self._live
         model = f"{api}/models/{{model}}"
         return [
             ("POST", f"{model}:generateContent", "generateContent", live.generate),
@@ -117,9 +117,9 @@ class GeminiVendor:
             message = "API key not valid. Please pass a valid API key."
             raise GoogleError(message, status=400, details=[details])
 
-    def failure(self, status: int) -> Response:
+    def failure(self, status: int, retry_after: float | None = None) -> Response:
         """Return the answer that the vendor typically gives with an error status."""
-        return error_of_status(status).response()
+        return error_of_status(status, retry_after).response()
 
     def headers(self, route: str, seconds: float) -> Mapping[str, str]:
         """Return the headers that come with each answer."""
@@ -137,3 +137,4 @@ class GeminiVendor:
         """Read everything from the store again, after it was cleared."""
         self._shelf.load()
         self._ledger.load()
+        self._live.reload()

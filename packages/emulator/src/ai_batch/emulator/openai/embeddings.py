@@ -29,7 +29,7 @@ def dimensions_of(body: JsonObject, default: int | None) -> int:
 def embedding_list(body: JsonObject, default_dimensions: int | None = None) -> JsonObject:
     """Return one vector per text, in order."""
     dimensions = dimensions_of(body, default_dimensions)
-    texts = _texts(body.get("input"))
+    texts = embedded_texts(body.get("input"))
     base64_wanted = body.get("encoding_format") == "base64"
     data: list[JsonValue] = []
     for index, text in enumerate(texts):
@@ -63,7 +63,8 @@ def packed(vector: list[float]) -> str:
     return base64.b64encode(floats.tobytes()).decode()
 
 
-def _texts(value: JsonValue) -> list[str]:
+def embedded_texts(value: JsonValue) -> list[str]:
+    """Return the texts of an input; tokens are written as a JSON array."""
     items = as_list(value)
     if isinstance(value, str) or input_count(value) != len(items):
         return [_text(value)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from ai_batch.emulator.json_types import (
@@ -17,13 +16,22 @@ from ai_batch.emulator.json_types import (
     decode,
     encode,
 )
+from ai_batch.emulator.live_answers import LiveAnswers
 from ai_batch.emulator.openai.answering import answerer_of
 from ai_batch.emulator.openai.batches_api import bearer
 from ai_batch.emulator.openai.errors import VendorError
 from ai_batch.emulator.openai.json_body import json_request
+from ai_batch.emulator.openai.live_limits import (
+    REQUESTS,
+    TOKENS,
+    asked_tokens,
+    exceeded_error,
+    limit_headers,
+)
+from ai_batch.emulator.openai.prompts import prompts_of
+from ai_batch.emulator.rate_limits import Allowance, RateLimits
 from ai_batch.emulator.replies import json_reply
 from ai_batch.emulator.route import Call
-from ai_batch.emulator.turnstile import Turnstile
 from ai_batch.emulator.world import World
 
 MODELS = (
@@ -47,38 +55,41 @@ class LiveApi:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._answerer = answerer_of(world.options)
-        limit = world.options.limits.requests_per_minute
-        self._turnstile = Turnstile(world.clock, limit)
+        self._answers = LiveAnswers(answerer_of(world.options), world.tally)
+        limits = world.options.limits
+        per_minute = {REQUESTS: limits.requests_per_minute, TOKENS: limits.tokens_per_minute}
+        self._limits = RateLimits(world.clock, per_minute)
 
     async def answer(self, call: Call) -> Response:
         """POST to one of the live endpoints."""
         body = await json_request(call)
-        limits = self._take_turn()
-        endpoint: str = call.request.url.path
+        endpoint: str = call.request.scope["path"]
         if not as_text(body.get("model")):
             raise VendorError("you must provide a model parameter")
         model = as_text(body["model"])
         if not self._world.options.known_model(model):
             raise unknown_model(model)
-        answered = await run_in_threadpool(self._answerer.answer, endpoint, body, bearer(call))
-        self._world.count_live(endpoint, body, ok=answered.ok)
+        allowance = self._limits.of(model)
+        self._admit(call, allowance, model, body)
+        prompts = prompts_of(endpoint, body)
+        answered = await self._answers.answer(call, endpoint, body, prompts, bearer(call))
         if body.get("stream") and answered.ok:
             return _streamed(endpoint, body, as_object(decode(answered.body)))
+        limits = limit_headers(allowance)
         return Response(answered.body, answered.status, limits, "application/json")
 
-    def _take_turn(self) -> dict[str, str]:
-        turn = self._turnstile.take()
-        headers = _limits(turn.limit, turn.left, turn.reset)
-        if turn.passed:
-            return headers
-        raise VendorError(
-            f"Rate limit reached for requests. Limit: {turn.limit} per minute.",
-            status=429,
-            type="requests",
-            code="rate_limit_exceeded",
-            headers={**headers, "retry-after": str(int(turn.reset) + 1)},
-        )
+    def _admit(self, call: Call, allowance: Allowance, model: str, body: JsonObject) -> None:
+        amounts = {REQUESTS: 1}
+        if allowance.counts(TOKENS):
+            amounts[TOKENS] = asked_tokens(body)
+        exceeded = allowance.take(amounts)
+        if exceeded is not None:
+            call.account.limited = True
+            raise exceeded_error(model, exceeded, allowance)
+
+    def reload(self) -> None:
+        """Forget what was used up of the limits."""
+        self._limits.clear()
 
     async def models(self, call: Call) -> Response:
         """GET /models."""
@@ -101,17 +112,6 @@ def unknown_model(name: str) -> VendorError:
 
 def _model(name: str) -> JsonObject:
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": "system"}
-
-
-def _limits(most: int, left: int, reset: float) -> dict[str, str]:
-    return {
-        "x-ratelimit-limit-requests": str(most),
-        "x-ratelimit-remaining-requests": str(left),
-        "x-ratelimit-reset-requests": f"{int(reset * 1000)}ms" if reset < 1 else f"{reset:.0f}s",
-        "x-ratelimit-limit-tokens": "2000000",
-        "x-ratelimit-remaining-tokens": "1999000",
-        "x-ratelimit-reset-tokens": "30ms",
-    }
 
 
 def _streamed(endpoint: str, body: JsonObject, answer: JsonObject) -> Response:

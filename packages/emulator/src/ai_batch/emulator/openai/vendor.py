@@ -29,6 +29,7 @@ class OpenAIVendor:
     """Everything under `/v1`."""
 
     name: VendorName = "openai"
+    retries_by_header = True
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -36,13 +37,14 @@ class OpenAIVendor:
         self._ledger = BatchLedger(world)
         self._work = BatchWork(world, self._shelf, self._ledger)
         self._work.resume()
+        self._live = LiveApi(world)
 
     def routes(self) -> list[BaseRoute]:
         """Return all routes."""
         files = FilesApi(self._world, self._shelf, self._work.until_validated)
         uploads = UploadsApi(self._world, self._shelf, files)
         batches = BatchesApi(self._world, self._ledger, self._work)
-        live = LiveApi(self._world)
+        live = self._live
         named: list[NamedHandler] = [
             ("POST", "/v1/files", "files.upload", files.upload),
             ("GET", "/v1/files", "files.list", files.list),
@@ -62,7 +64,7 @@ class OpenAIVendor:
             *((("POST", path, _live_name(path), live.answer)) for path in REQUIRED),
             (None, "/v1/{path:path}", "unknown", self._unknown),
         ]
-        return named_routes(self._world, self, named)
+        return named_routes(self._world, self, named, set(map(_live_name, REQUIRED)))
 
     async def _unknown(self, call: Call) -> Response:
         url = call.request.url.path
@@ -84,14 +86,14 @@ class OpenAIVendor:
             message = f"Incorrect API key provided: {key[:3]}***."
             raise VendorError(message, status=401, code="invalid_api_key")
 
-    def failure(self, status: int) -> Response:
+    def failure(self, status: int, retry_after: float | None = None) -> Response:
         """Return the answer that the vendor typically gives with an error status."""
         return error_of_status(status).response()
 
     def headers(self, route: str, seconds: float) -> Mapping[str, str]:
         """Return the headers that come with each answer."""
         return {
-            "x-request-id": f"req_{self._world.new_hex('request')}",
+            "x-request-id": f"req_{self._world.new_request_hex()}",
             "openai-organization": ORGANIZATION,
             "openai-processing-ms": str(int(seconds * 1000)),
             "openai-version": _VERSION,
@@ -109,6 +111,7 @@ class OpenAIVendor:
         """Read everything from the store again, after it was cleared."""
         self._shelf.load()
         self._ledger.load()
+        self._live.reload()
 
 
 def _live_name(path: str) -> str:

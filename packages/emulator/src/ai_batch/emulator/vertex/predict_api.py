@@ -26,11 +26,12 @@ class PredictApi:
         """POST .../publishers/google/models/{model}:predict, all of it or none."""
         body = await json_request(call, _PREDICT)
         parameters = as_object(body.get("parameters"))
-        predictions: list[JsonValue] = []
-        for instance in as_list(body.get("instances")):
-            request = request_of(as_object(instance), parameters)
-            answered = await self._live.answer(call, EMBED_CONTENT, request)
-            if not answered.ok:
-                return Response(answered.body, answered.status, media_type="application/json")
-            predictions.append(prediction_of(decode(answered.body)))
+        instances = as_list(body.get("instances"))
+        requests = [request_of(as_object(instance), parameters) for instance in instances]
+        answers = await self._live.answer_all(call, EMBED_CONTENT, requests)
+        if answers and not (last := answers[-1]).ok:
+            return Response(last.body, last.status, media_type="application/json")
+        predictions: list[JsonValue] = [
+            prediction_of(decode(answered.body)) for answered in answers
+        ]
         return json_reply({"predictions": predictions})

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 from ai_batch.emulator.faults import VendorName
 from ai_batch.emulator.gcs.vendor import StorageVendor
 from ai_batch.emulator.gemini.errors import GoogleError, error_of_status
-from ai_batch.emulator.gemini.live_api import GeminiLiveApi
+from ai_batch.emulator.gemini.live_api import LIVE, GeminiLiveApi
 from ai_batch.emulator.identity import is_one_of
 from ai_batch.emulator.route import Call, NamedHandler, named_routes
 from ai_batch.emulator.vertex.dialect import answerer_of
@@ -30,6 +30,7 @@ class VertexVendor:
     """Everything under `/vertex`, and Cloud Storage."""
 
     name: VendorName = "vertex"
+    retries_by_header = False
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -37,6 +38,8 @@ class VertexVendor:
         self._ledger = VertexLedger(world)
         self._work = VertexWork(world, self._storage.warehouse, self._ledger)
         self._work.resume()
+        options = world.options
+        self._live = GeminiLiveApi(world, answerer_of(options), options.vertex_limits, token_of)
 
     def routes(self) -> list[BaseRoute]:
         """Return all routes; those of the storage are a vendor's of their own to faults."""
@@ -52,12 +55,10 @@ class VertexVendor:
             *self._live_routes(place),
             (None, f"{PREFIX}/{{path:path}}", "unknown", self._unknown),
         ]
-        return [*named_routes(self._world, self, named), *self._storage.routes()]
+        return [*named_routes(self._world, self, named, LIVE), *self._storage.routes()]
 
     def _live_routes(self, place: str) -> list[NamedHandler]:
-        limit = self._world.options.vertex_limits.requests_per_minute
-        answerer = answerer_of(self._world.options)
-        live = GeminiLiveApi(self._world, answerer, limit, token_of)
+        live = self._live
         model = f"{place}/publishers/{{publisher}}/models/{{model}}"
         return [
             ("POST", f"{model}:generateContent", "generateContent", live.generate),
@@ -83,9 +84,9 @@ class VertexVendor:
             )
             raise GoogleError(message, status=401)
 
-    def failure(self, status: int) -> Response:
+    def failure(self, status: int, retry_after: float | None = None) -> Response:
         """Return the answer that the vendor typically gives with an error status."""
-        return error_of_status(status).response()
+        return error_of_status(status, retry_after).response()
 
     def headers(self, route: str, seconds: float) -> Mapping[str, str]:
         """Return the headers that come with each answer."""
@@ -103,3 +104,4 @@ class VertexVendor:
         """Read everything from the store again, after it was cleared."""
         self._storage.reload()
         self._ledger.book.load()
+        self._live.reload()
