@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -37,8 +38,12 @@ class _Head(NamedTuple):
     length: int
 
 
+@lru_cache(maxsize=256)
 def _read_head(head: bytes) -> _Head | None:
-    """Read the head of a request; None if there is anything unusual about it."""
+    """Read the head of a request; None if there is anything unusual about it.
+
+    A client sends the same heads again and again, with a few different lengths.
+    """
     first, *lines = head.split(b"\r\n")
     parts = first.split(b" ")
     if len(parts) != 3 or parts[2] != b"HTTP/1.1":

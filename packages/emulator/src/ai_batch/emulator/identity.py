@@ -8,7 +8,8 @@ import random
 import string
 from collections.abc import Collection
 
-_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_BASE62 = (string.digits + string.ascii_uppercase + string.ascii_lowercase).encode()
+_DIGITS = bytes(_BASE62[byte % 62] for byte in range(256))
 
 
 def hex_id(seed: int, kind: str, serial: int | str) -> str:
@@ -17,13 +18,9 @@ def hex_id(seed: int, kind: str, serial: int | str) -> str:
 
 
 def base62_id(seed: int, kind: str, serial: int | str, length: int = 22) -> str:
-    """Return letters and digits."""
-    number = int(hex_id(seed, kind, serial) + hex_id(seed, kind + "'", serial), 16)
-    digits: list[str] = []
-    for _ in range(length):
-        number, digit = divmod(number, 62)
-        digits.append(_BASE62[digit])
-    return "".join(digits)
+    """Return up to 64 letters and digits."""
+    digest = hashlib.blake2b(f"{seed}:{kind}:{serial}".encode(), digest_size=length).digest()
+    return digest.translate(_DIGITS).decode()
 
 
 def generator(seed: int, purpose: str) -> random.Random:

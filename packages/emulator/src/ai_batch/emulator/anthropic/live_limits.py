@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from ai_batch.emulator.anthropic.errors import VendorError
 from ai_batch.emulator.anthropic.prompt_tokens import prompt_tokens
@@ -57,12 +58,16 @@ def limit_headers(allowance: Allowance, now: float) -> dict[str, str]:
 
 def _trio(name: str, level: Level, left: int, now: float) -> dict[str, str]:
     start = f"anthropic-ratelimit-{name}"
-    full = datetime.fromtimestamp(math.ceil(now + level.reset), UTC)
     return {
         f"{start}-limit": str(level.limit),
         f"{start}-remaining": str(left),
-        f"{start}-reset": full.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        f"{start}-reset": _written(math.ceil(now + level.reset)),
     }
+
+
+@lru_cache(maxsize=64)
+def _written(time: int) -> str:
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def exceeded_error(model: str, exceeded: Exceeded, allowance: Allowance, now: float) -> VendorError:
