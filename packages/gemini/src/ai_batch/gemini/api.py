@@ -105,17 +105,18 @@ class GoogleApi:
         return await self._upload(path, file_id)
 
     async def _upload(self, path: Path, file_id: str) -> str:
-        config: Any = {
-            "name": file_id,
-            "display_name": file_id,
-            "mime_type": JSONL,
-            "http_options": one_attempt(self._settings.timeout),
-        }
-        with BlockReader(path) as reader:
-            file = await self._call(
-                lambda client: client.aio.files.upload(file=reader, config=config)
-            )
-        return str(file.name)
+        async def work(client: Client) -> str:
+            config: Any = {
+                "name": file_id,
+                "display_name": file_id,
+                "mime_type": JSONL,
+                "http_options": one_attempt(self._settings.timeout),
+            }
+            with BlockReader(path) as reader:
+                file = await client.aio.files.upload(file=reader, config=config)
+            return str(file.name)
+
+        return await self._call(work)
 
     async def download(self, name: str, to: Path) -> None:
         """Stream a file's bytes to disk as they come.
@@ -123,11 +124,13 @@ class GoogleApi:
         By its name alone: that of a file of results is too long for the service to be asked about
         (googleapis/python-genai#1759).
         """
-        config: Any = {"http_options": one_attempt(self._settings.timeout)}
-        with private_file(to) as file:
-            await self._call(
-                lambda client: client.aio.files.download(file=name, destination=file, config=config)
-            )
+
+        async def work(client: Client) -> None:
+            config: Any = {"http_options": one_attempt(self._settings.timeout)}
+            with private_file(to) as file:
+                await client.aio.files.download(file=name, destination=file, config=config)
+
+        await self._call(work)
 
     async def aclose(self) -> None:
         """Close the clients that were made here; a client of the user's stays open."""
