@@ -1,14 +1,18 @@
-"""A vendor SDK's clients: one per event loop, closed at the latest when their loop ends."""
+"""A vendor SDK's clients: one per event loop, closed at the latest when their loop ends.
+
+And whose they are: a fingerprint that tells accounts apart.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-__all__ = ["Clients"]
+__all__ = ["Clients", "fingerprint"]
 
 ClientT = TypeVar("ClientT")
 
@@ -96,3 +100,16 @@ class _Held(Generic[ClientT]):
 
 _LEFT: set[_Held[Any]] = set()
 """Clients that nobody else holds on to until their loops end."""
+
+
+def fingerprint(
+    secret: str | None, *tenant: str | None, headers: Mapping[str, str] | None = None
+) -> str:
+    """Tells accounts apart without giving the key away.
+
+    ``tenant`` and ``headers`` are what else makes one account or another of a key.
+    """
+    parts = [secret or "", *(name or "" for name in tenant)]
+    parts += [f"{name}:{value}" for name, value in sorted((headers or {}).items())]
+    digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=6, person=b"ai-batch")
+    return digest.hexdigest()

@@ -20,7 +20,13 @@ from ai_batch.core.errors import (
     RequestRefused,
 )
 
-__all__ = ["LONGEST_MESSAGE", "kind_of_status", "of_transport", "retry_after_of"]
+__all__ = [
+    "LONGEST_MESSAGE",
+    "kind_of_status",
+    "never_sent",
+    "of_transport",
+    "retry_after_of",
+]
 
 LONGEST_MESSAGE = 1000
 """Characters of a vendor's message that are kept."""
@@ -45,6 +51,30 @@ def of_transport(text: str, *, creating: bool, sent: bool) -> ProviderError:
     if creating and sent:
         return OutcomeUnknown(f"the create call was cut: {text}")
     return ProviderUnavailable(f"the server can't be reached: {text}")
+
+
+_UNMADE = frozenset(
+    {
+        "ClientConnectorError",
+        "ConnectError",
+        "ConnectTimeout",
+        "ConnectionTimeoutError",
+        "PoolTimeout",
+    }
+)
+"""Classes, of httpx2 and of aiohttp, for connections that were not made."""
+
+
+def never_sent(error: BaseException) -> bool:
+    """Whether an HTTP library's error says that no connection was made.
+
+    The SDKs' transports over aiohttp call every cut connection a ``ConnectTimeout``, also one
+    that was cut after the request was sent: aiohttp's own error, the cause, tells.
+    """
+    cause = error.__cause__
+    if cause is not None and type(cause).__module__.startswith("aiohttp"):
+        error = cause
+    return not _UNMADE.isdisjoint(kind.__name__ for kind in type(error).__mro__)
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:

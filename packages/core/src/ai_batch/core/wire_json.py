@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
@@ -9,7 +10,7 @@ import msgspec
 
 from ai_batch.core.messages import JSONObject
 
-__all__ = ["as_object", "decoded", "merged", "tolerant", "value_of"]
+__all__ = ["as_object", "decoded", "merged", "tolerant", "unwritable", "value_of"]
 
 T = TypeVar("T")
 
@@ -110,3 +111,13 @@ def merged(base: JSONObject, extra: JSONObject) -> JSONObject:
             value = merged(cast("JSONObject", old), cast("JSONObject", value))  # noqa: PLW2901
         result[key] = value
     return result
+
+
+def unwritable(value: JSONObject) -> str | None:
+    """Why JSON can't hold a value: encoding it would fail, or (NaN) change it silently."""
+    try:
+        json.dumps(value, allow_nan=False)
+        msgspec.json.encode(value)
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        return f"this can't be written as JSON: {error}"
+    return None

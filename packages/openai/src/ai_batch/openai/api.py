@@ -8,19 +8,14 @@ here, and nothing of it is chained: its exceptions hold the API key.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import io
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from ai_batch.core.connections import Clients
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.transfers import BlockReader, private_file
-from ai_batch.openai.client import ClientSettings, make_client
+from ai_batch.core.vendor_calls import Calls
+from ai_batch.openai.client import ClientSettings, is_async, make_client
 from ai_batch.openai.errors import translated
 
 if TYPE_CHECKING:
@@ -34,37 +29,24 @@ class OpenAIApi:
 
     def __init__(self, settings: ClientSettings) -> None:
         """Nothing is imported or connected before the first call."""
-        self._settings = settings
-        self._clients: Clients[AsyncOpenAI | OpenAI] = Clients(
-            lambda: make_client(settings), None if settings.client is not None else _close
+        self._calls: Calls[AsyncOpenAI | OpenAI] = Calls(
+            lambda: make_client(settings),
+            own=settings.client is None,
+            is_async=is_async,
+            translate=lambda error, creating: translated(
+                error, creating=creating, secret=settings.secret
+            ),
         )
-
-    async def _call(self, work: Callable[[Any], Any], *, creating: bool = False) -> Any:
-        """Run one SDK call, of an async client or in a thread, with its errors translated."""
-        client = await self._clients.here()
-        try:
-            if _is_async(client):
-                return await cast("Awaitable[object]", work(client))
-            return await asyncio.to_thread(work, client)
-        except Exception as error:  # noqa: BLE001 - the border: everything is translated
-            failure = translated(error, creating=creating, secret=self._settings.secret)
-        raise failure from None
 
     async def _json(
         self, method: str, path: str, *, creating: bool = False, **options: object
     ) -> JSONObject:
         import httpx2
 
-        def work(client: Any) -> object:
-            call = getattr(client, method)
-            return call(path, cast_to=httpx2.Response, **options)
+        def ask(client: Any) -> object:
+            return getattr(client, method)(path, cast_to=httpx2.Response, **options)
 
-        response = await self._call(work, creating=creating)
-        try:
-            return cast("JSONObject", msgspec.json.decode(response.content))
-        except ValueError as error:
-            failure = translated(error, creating=creating, secret=self._settings.secret)
-        raise failure from None
+        return await self._calls.json(ask, creating=creating)
 
     async def upload(self, path: Path, filename: str) -> str:
         """Send a batch input file, streamed from disk; its id."""
@@ -73,7 +55,7 @@ class OpenAIApi:
             return client.files.create(file=(filename, reader), purpose="batch")
 
         with BlockReader(path) as reader:
-            return str((await self._call(work)).id)
+            return str((await self._calls.run(work)).id)
 
     async def create_batch(self, body: JSONObject) -> JSONObject:
         """Create a batch. ``OutcomeUnknown`` when it may exist although no answer came."""
@@ -110,26 +92,14 @@ class OpenAIApi:
         with private_file(to) as file:
 
             def work(client: Any) -> object:
-                save = _save_async if _is_async(client) else _save
+                save = _save_async if is_async(client) else _save
                 return save(client, file_id, file)
 
-            await self._call(work)
+            await self._calls.run(work)
 
     async def aclose(self) -> None:
         """Close the clients that were made here; a client of the user's stays open."""
-        await self._clients.aclose()
-
-
-async def _close(client: AsyncOpenAI | OpenAI) -> None:
-    closing = client.close()
-    if inspect.isawaitable(closing):
-        await closing
-
-
-def _is_async(client: object) -> bool:
-    import openai
-
-    return isinstance(client, openai.AsyncOpenAI)
+        await self._calls.aclose()
 
 
 async def _save_async(client: AsyncOpenAI, file_id: str, file: io.FileIO) -> None:

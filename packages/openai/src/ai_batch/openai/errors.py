@@ -19,14 +19,16 @@ from ai_batch.core.errors import (
     RemoteNotFound,
     mask,
 )
+from ai_batch.core.live import as_answer_error
 from ai_batch.core.vendor_errors import (
     LONGEST_MESSAGE,
     kind_of_status,
+    never_sent,
     of_transport,
     retry_after_of,
 )
 
-__all__ = ["is_input_missing", "is_queue_full", "translated"]
+__all__ = ["is_input_missing", "is_queue_full", "translated", "translated_answer"]
 
 
 def translated(error: Exception, *, creating: bool, secret: str | None) -> AIBatchError:
@@ -42,9 +44,10 @@ def translated(error: Exception, *, creating: bool, secret: str | None) -> AIBat
     if isinstance(error, openai.APIConnectionError):
         cause = error.__cause__
         text = mask(f"{text} ({type(cause).__name__}: {cause})", secret)[:LONGEST_MESSAGE]
-        return _of_transport(cause or error, text, creating=creating)
+        return of_transport(text, creating=creating, sent=not never_sent(cause or error))
     if isinstance(error, httpx2.HTTPError | httpx2.StreamError):
-        return _of_transport(error, f"{type(error).__name__}: {text}", creating=creating)
+        text = f"{type(error).__name__}: {text}"
+        return of_transport(text, creating=creating, sent=not never_sent(error))
     if isinstance(error, openai.OpenAIError | ValueError):
         # An answer that can't be read, such as HTML from a proxy in front.
         kind = OutcomeUnknown if creating else ProviderUnavailable
@@ -54,11 +57,10 @@ def translated(error: Exception, *, creating: bool, secret: str | None) -> AIBat
     raise error
 
 
-def _of_transport(error: BaseException, text: str, *, creating: bool) -> ProviderError:
-    import httpx2
-
-    never_sent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-    return of_transport(text, creating=creating, sent=not isinstance(error, never_sent))
+def translated_answer(error: Exception, *, secret: str | None) -> AIBatchError:
+    """The error to raise for a call that asks a model: with the server's own code and words."""
+    failure = translated(error, creating=False, secret=secret)
+    return as_answer_error(failure, getattr(error, "body", None), secret)
 
 
 def _of_status(error: Any, text: str, *, creating: bool) -> ProviderError:

@@ -10,14 +10,12 @@ from ai_batch.core import NativeProcessor, Options, UsageError
 from ai_batch.core.options import Duration, GeneralOptions, seconds
 from ai_batch.core.provider import Limits, Provider
 from ai_batch.openai.client import ClientSettings
-from ai_batch.openai.settings import LIMITS, OpenAISettings, TokenParameter
+from ai_batch.openai.settings import CHAT_ENDPOINTS, LIMITS, OpenAISettings, TokenParameter
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
 __all__ = ["OpenAIProcessor"]
-
-CHAT_ENDPOINTS = ("/v1/chat/completions", "/v1/responses")
 
 
 class OpenAIProcessor(NativeProcessor):

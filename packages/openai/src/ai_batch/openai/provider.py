@@ -133,15 +133,10 @@ class OpenAIProvider:
 
     def cost(self, route: Route, usage: Usage, *, batch: bool) -> float | None:
         """By OpenAI's list prices; None for other servers and unknown models."""
-        if not self._priced():
+        if not self._settings.connection.is_priced:
             return None
         discount = BATCH_DISCOUNT if batch else 1.0
         return token_cost("openai", route.model, usage, discount=discount)
-
-    def _priced(self) -> bool:
-        host = urlsplit(self._settings.connection.url).hostname or ""
-        # A server on this machine stands in for OpenAI, so that costs can be tried out.
-        return self._is_openai or host in {"127.0.0.1", "localhost", "::1"}
 
     # -- calls ------------------------------------------------------------------------------
 

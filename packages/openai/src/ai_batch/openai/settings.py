@@ -8,7 +8,10 @@ from typing import Literal, TypeAlias
 from ai_batch.core.provider import Limits
 from ai_batch.openai.client import ClientSettings
 
-__all__ = ["LIMITS", "OpenAISettings", "TokenParameter"]
+__all__ = ["CHAT_ENDPOINTS", "LIMITS", "OpenAISettings", "TokenParameter"]
+
+CHAT_ENDPOINTS = ("/v1/chat/completions", "/v1/responses")
+"""What answers chats."""
 
 TokenParameter: TypeAlias = Literal["max_completion_tokens", "max_tokens"]
 """How the limit on the answer's length is called in a chat completion."""

@@ -32,6 +32,7 @@ __all__ = [
     "encode",
     "encode_body",
     "fault",
+    "readable",
     "scan",
     "token_parameter",
 ]
@@ -76,8 +77,8 @@ def encode_body(
     request: Request,
     route: Route,
     *,
-    max_tokens: int | None,
-    token_parameter: TokenParameter,
+    max_tokens: int | None = None,
+    token_parameter: TokenParameter = "max_completion_tokens",  # noqa: S107 - no secret
 ) -> bytes:
     """Only the body, for a call that is answered at once."""
     return _ENCODER.encode(_body(request, route, max_tokens, token_parameter))
@@ -110,6 +111,11 @@ def decode(row: bytes, route: Route) -> tuple[str, Outcome]:
 def decode_body(body: bytes, route: Route) -> Outcome:
     """The answer in the body of a call that was answered at once, with status 2xx."""
     return _format(route).decode_body(body)
+
+
+def readable(body: bytes) -> JSONObject:
+    """An encoded body as it was before."""
+    return msgspec.json.decode(body, type=dict[str, Any])
 
 
 def _format(route: Route) -> Format[Any]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-
-import msgspec
 
 from ai_batch.core.errors import Problem
 from ai_batch.core.messages import (
@@ -23,6 +20,7 @@ from ai_batch.core.messages import (
     ToolResult,
 )
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request, output_schema
+from ai_batch.core.wire_json import unwritable
 from ai_batch.openai.wire_chat import TOKEN_PARAMETERS
 from ai_batch.openai.wire_parts import AUDIO_FORMATS, audio_format
 from ai_batch.openai.wire_schema import NotStrict, rooted, strict_parameters
@@ -245,7 +243,7 @@ def _extra(request: Request) -> Iterator[Problem]:
         return
     yield from _json(extra, "extra")
     if extra.get("stream"):
-        yield Problem("batches cannot stream; leave it out", field="extra.stream")
+        yield Problem("answers cannot stream here; leave it out", field="extra.stream")
     if "model" in extra:
         found = "give the model as model: a batch has one model for all its requests"
         yield Problem(found, field="extra.model")
@@ -255,9 +253,5 @@ def _extra(request: Request) -> Iterator[Problem]:
 
 
 def _json(value: JSONObject, field: str) -> Iterator[Problem]:
-    """A value that JSON can't hold: encoding it would fail, or (NaN) change it silently."""
-    try:
-        json.dumps(value, allow_nan=False)
-        msgspec.json.encode(value)
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        yield Problem(f"this can't be written as JSON: {error}", field=field)
+    if (reason := unwritable(value)) is not None:
+        yield Problem(reason, field=field)

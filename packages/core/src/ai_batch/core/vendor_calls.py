@@ -1,0 +1,100 @@
+"""Calls through a vendor's SDK: its client for the running loop, and errors of ours only.
+
+Bodies and answers are plain JSON objects, or bytes. What an SDK raises is never chained: its
+exceptions hold the API key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+
+from ai_batch.core.connections import Clients
+from ai_batch.core.messages import JSONObject
+
+__all__ = ["Calls", "many_connections", "timeouts"]
+
+CONNECT_SECONDS = 10.0
+
+MANY = 1000
+"""Calls that may be in flight at once, each with a connection of its own."""
+
+ClientT = TypeVar("ClientT")
+
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
+
+
+class Calls(Generic[ClientT]):
+    """Makes calls with a client per event loop; one that is not async works in threads.
+
+    ``make`` makes a client, which is closed in the end unless it is the user's own (``own`` is
+    False). ``translate`` turns an error and whether the call was a creating one into the error to
+    raise.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], ClientT],
+        *,
+        own: bool,
+        is_async: Callable[[ClientT], bool],
+        translate: Callable[[Exception, bool], Exception],
+    ) -> None:
+        """Nothing is imported or connected before the first call."""
+        self._clients: Clients[ClientT] = Clients(make, _close if own else None)
+        self._is_async = is_async
+        self._translate = translate
+
+    async def run(self, work: Callable[[Any], Any], *, creating: bool = False) -> Any:
+        """Run some work with the client."""
+        client = await self._clients.here()
+        try:
+            if self._is_async(client):
+                return await cast("Awaitable[object]", work(client))
+            return await asyncio.to_thread(work, client)
+        except Exception as error:  # noqa: BLE001 - the border: everything is translated
+            failure = self._translate(error, creating)
+        raise failure from None
+
+    async def json(self, ask: Callable[[Any], Any], *, creating: bool = False) -> JSONObject:
+        """Run a call that gives a raw answer, and read the JSON object in it."""
+        response = await self.run(ask, creating=creating)
+        try:
+            return _OBJECT.decode(response.content)
+        except (ValueError, RecursionError) as error:
+            failure = self._translate(ValueError(str(error)), creating)
+        raise failure from None
+
+    async def aclose(self) -> None:
+        """Close the clients that were made here; a client of the user's stays open."""
+        await self._clients.aclose()
+
+
+async def _close(client: Any) -> None:
+    closing = client.close()
+    if inspect.isawaitable(closing):
+        await closing
+
+
+def timeouts(http: Any, seconds: float, *, pool: float | None) -> Any:
+    """Seconds for each part of a call; ``pool`` is for the wait for a free connection.
+
+    ``http`` is the HTTP library of the SDK.
+    """
+    return http.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds), pool=pool)
+
+
+def many_connections(sdk: Any, http: Any, timeout: Any) -> Any:
+    """An HTTP client for an SDK, with room for ``MANY`` calls at once.
+
+    Over aiohttp where that is installed: a call then costs half as much.
+    """
+    limits = http.Limits(max_connections=MANY, max_keepalive_connections=MANY)
+    try:
+        return sdk.DefaultAioHttpClient(limits=limits, timeout=timeout)
+    except RuntimeError:
+        return sdk.DefaultAsyncHttpxClient(limits=limits, timeout=timeout)
