@@ -19,7 +19,7 @@ from ai_batch.core.runtime import Runtime
 if TYPE_CHECKING:
     from ai_batch.core.ledger import Ledger
 
-__all__ = ["Duration", "GeneralOptions", "Options", "seconds"]
+__all__ = ["Duration", "GeneralOptions", "JobOptions", "Options", "seconds"]
 
 Duration: TypeAlias = float | timedelta
 """Seconds, or a timedelta."""
@@ -35,22 +35,27 @@ def seconds(name: str, value: Duration | None) -> float | None:
     return found
 
 
-class GeneralOptions(TypedDict, total=False):
-    """The options that every processor takes by keyword; those of ``Options``."""
+class JobOptions(TypedDict, total=False):
+    """The options of any job, wherever its requests are answered."""
 
     on_progress: Callable[[Progress], object] | None
-    poll_interval: Duration | None
     deadline: Duration | datetime | None
-    max_attempts: int
-    max_batches_in_flight: int | None
-    max_enqueued_tokens: int | None
     max_cost: float | None
     ledger: Ledger | str | os.PathLike[str] | None
     home: str | os.PathLike[str] | None
     reuse: bool
+    runtime: Runtime
+
+
+class GeneralOptions(JobOptions, total=False):
+    """The options that every native processor takes by keyword; those of ``Options``."""
+
+    poll_interval: Duration | None
+    max_attempts: int
+    max_batches_in_flight: int | None
+    max_enqueued_tokens: int | None
     cleanup: bool
     settle_wait: Duration
-    runtime: Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,7 +148,10 @@ class ResultReader:
         path = self._folder.file(shard.name, Source.OUTPUT.kind)
         with RequestLog(self._folder) as log:
             for row in rows_between(path, start, shard.durable):
-                wire_id, outcome = self._provider.decode(row, shard.route)
+                try:
+                    wire_id, outcome = self._provider.decode(row, shard.route)
+                except UNREADABLE:
+                    continue  # Whose it is can't be told: at the shard's end it counts as missing.
                 index = index_of(wire_id, shard.token)
                 position = None if index is None else position_of(members, index)
                 if index is None or position is None or given[position]:

@@ -1,0 +1,145 @@
+"""Answers on disk as they come: appended, and synced many at a time.
+
+An answer is durable before anybody is told of it. What is appended while one sync is under way
+goes with the next, so that a thousand answers a second cost some fifty syncs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from array import array
+from collections.abc import Callable
+from typing import IO
+
+from ai_batch.concurrent.rows import scan_row
+from ai_batch.core.places import index_of, position_of
+from ai_batch.core.provider import Scan
+from ai_batch.core.rows import UNREADABLE, Source, split_rows
+from ai_batch.core.runtime import Runtime
+from ai_batch.core.spool import JobFolder, members_of, open_private
+from ai_batch.core.state import Shard
+
+__all__ = ["Journal", "Tally"]
+
+LINGER = 0.02
+"""Seconds for which answers are gathered before they are synced."""
+
+
+class Tally:
+    """What a shard's answers come to."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.ok = self.failed = 0
+        self.usage = [0, 0, 0, 0, 0]
+
+    def add(self, scan: Scan) -> None:
+        """Count one answer."""
+        if scan.error is not None:
+            self.failed += 1
+            return
+        self.ok += 1
+        for place, tokens in enumerate(scan[2:]):
+            self.usage[place] += tokens
+
+
+class Journal:
+    """A shard's rows while it is being answered."""
+
+    def __init__(self, folder: JobFolder, shard: Shard, runtime: Runtime) -> None:
+        """Keeps what an earlier process has written; its last row may be torn.
+
+        ``folder`` must be guarded by the shard's lease. Whoever held it before may still be
+        writing to the old file; that is a file of its own from here on.
+        """
+        self.tally = Tally()
+        self.answered = bytearray(shard.count)
+        self.durable = 0
+        self._written = 0
+        self._runtime = runtime
+        self._rows: list[bytes] = []
+        self._something = asyncio.Event()
+        self._closed = False
+        # A sync goes on in its thread when the task that waits for it is cancelled.
+        self._writing = threading.Lock()
+        self._file = self._taken_over(folder, shard)
+
+    def _taken_over(self, folder: JobFolder, shard: Shard) -> IO[bytes]:
+        path = folder.file(shard.name, Source.OUTPUT.kind)
+        aside = folder.aside(path)
+        file = open_private(aside)
+        try:
+            if path.exists():
+                members = members_of(folder, shard)
+                for _, row in split_rows(path):
+                    self._keep(file, row, members, shard)
+            file.flush()
+            os.fsync(file.fileno())
+            folder.publish(aside, path)
+        except BaseException:
+            file.close()
+            aside.unlink(missing_ok=True)
+            raise
+        self.durable = self._written
+        return file
+
+    def _keep(self, file: IO[bytes], row: bytes, members: array[int] | range, shard: Shard) -> None:
+        try:
+            scan = scan_row(row)
+        except UNREADABLE:
+            return
+        index = index_of(scan.wire_id, shard.token)
+        position = None if index is None else position_of(members, index)
+        if position is None or self.answered[position]:
+            return
+        self.answered[position] = 1
+        self.tally.add(scan)
+        file.write(row + b"\n")
+        self._written += len(row) + 1
+
+    def append(self, position: int, row: bytes, scan: Scan) -> None:
+        """Add the answer to the request at ``position``."""
+        self.answered[position] = 1
+        self.tally.add(scan)
+        self._rows.append(row)
+        self._something.set()
+
+    async def run(self, told: Callable[[], None]) -> None:
+        """Write what is appended, until ``close``; ``told`` is called after each sync."""
+        while not self._closed:
+            await self._something.wait()
+            await asyncio.sleep(LINGER)
+            self._something.clear()
+            await self._runtime.blocking(self._write)
+            told()
+
+    def _write(self) -> None:
+        with self._writing:
+            rows, self._rows = self._rows, []
+            if rows:
+                try:
+                    self._put(b"\n".join(rows) + b"\n")
+                except OSError:
+                    # The disk may be full: nothing is forgotten, and no row stays torn.
+                    self._rows = rows + self._rows
+                    os.ftruncate(self._file.fileno(), self._written)
+                    raise
+
+    def _put(self, block: bytes) -> None:
+        descriptor, view = self._file.fileno(), memoryview(block)
+        os.lseek(descriptor, self._written, os.SEEK_SET)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+        self._written += len(block)
+        self.durable = self._written
+
+    def close(self) -> None:
+        """Write the rest, and close."""
+        self._closed = True
+        try:
+            self._write()
+        finally:
+            self._file.close()

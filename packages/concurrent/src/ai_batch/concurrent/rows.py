@@ -1,0 +1,118 @@
+"""Answers as rows of the spool: one line each, with the vendor's own body where there was one."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+
+from ai_batch.core import ChatResponse, EmbeddingResponse, ItemError, Usage
+from ai_batch.core.provider import Scan
+from ai_batch.core.results import Outcome
+from ai_batch.core.wire_json import decoded
+
+__all__ = ["attempts_of", "decode_row", "encode_row", "scan_row"]
+
+_NULL = msgspec.Raw(b"null")
+
+Tokens = tuple[int, int, int, int, int]
+
+
+class _Vectors(msgspec.Struct, gc=False):
+    data: bytes
+    count: int
+    dimensions: int
+    model: str | None = None
+    response_id: str | None = None
+
+
+class _Row(msgspec.Struct, gc=False, omit_defaults=True):
+    id: str
+    attempts: int = 1
+    usage: Tokens = (0, 0, 0, 0, 0)
+    error: dict[str, Any] | None = None
+    chat: msgspec.Raw = _NULL
+    embedding: _Vectors | None = None
+    body: msgspec.Raw = _NULL
+
+
+class _Head(msgspec.Struct, gc=False):
+    """What the accounting reads of a row; the rest is passed over."""
+
+    id: str
+    attempts: int = 1
+    usage: Tokens = (0, 0, 0, 0, 0)
+    error: dict[str, Any] | None = None
+
+
+_ENCODER = msgspec.json.Encoder()
+_ROWS = msgspec.json.Decoder(_Row)
+_HEADS = msgspec.json.Decoder(_Head)
+
+
+def encode_row(identity: str, outcome: Outcome, attempts: int) -> bytes:
+    """The row of the request with this wire id, without the line's end."""
+    if isinstance(outcome, ChatResponse):
+        fields = outcome.__pydantic_serializer__.to_json(
+            outcome, exclude={"parsed", "usage"}, exclude_defaults=True
+        )
+        row = _Row(identity, attempts, _tokens(outcome.usage), chat=msgspec.Raw(fields))
+        row.body = _line_of(outcome.body)
+    elif isinstance(outcome, EmbeddingResponse):
+        vectors = _Vectors(
+            outcome.data, outcome.count, outcome.dimensions, outcome.model, outcome.response_id
+        )
+        row = _Row(identity, attempts, _tokens(outcome.usage), embedding=vectors)
+        row.body = _line_of(outcome.body)
+    else:
+        row = _Row(identity, attempts, error=outcome.model_dump(exclude_none=True))
+    return _ENCODER.encode(row)
+
+
+def scan_row(row: bytes) -> Scan:
+    """Whose row it is, how it ended and its tokens. Raises ``ValueError``."""
+    row.decode()
+    head = decoded(_HEADS, row)
+    error = None if head.error is None else ItemError.model_validate(head.error)
+    return Scan(head.id, error, *head.usage)
+
+
+def decode_row(row: bytes) -> tuple[str, Outcome]:
+    """The wire id and the answer. Raises ``ValueError``."""
+    row.decode()
+    parts = decoded(_ROWS, row)
+    body = b"" if parts.body == _NULL else bytes(parts.body)
+    usage = Usage.model_validate(dict(zip(Usage.model_fields, parts.usage, strict=True)))
+    if parts.chat != _NULL:
+        fields = cast("dict[str, Any]", msgspec.json.decode(parts.chat))
+        return parts.id, ChatResponse.model_validate({**fields, "usage": usage, "body": body})
+    if parts.embedding is not None:
+        facts = msgspec.structs.asdict(parts.embedding)
+        return parts.id, EmbeddingResponse.model_validate({**facts, "usage": usage, "body": body})
+    if parts.error is None:
+        raise ValueError("the row has neither an answer nor an error")
+    return parts.id, ItemError.model_validate(parts.error)
+
+
+def attempts_of(row: bytes) -> int:
+    """How often the request was sent."""
+    return decoded(_HEADS, row).attempts
+
+
+def _tokens(usage: Usage) -> Tokens:
+    return (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+    )
+
+
+def _line_of(body: bytes) -> msgspec.Raw:
+    """A body within a line: vendors' live answers are printed over many."""
+    try:
+        return msgspec.Raw(msgspec.json.format(body, indent=-1)) if body else _NULL
+    except (ValueError, RecursionError):
+        # A client may keep whatever it likes there: what is no JSON can't be given back as JSON.
+        return _NULL
