@@ -26,8 +26,10 @@ ERROR = {"code": 13, "message": "Batch failed without error."}
 
 def operation(state: str = "BATCH_STATE_RUNNING", **changes: Any) -> dict[str, Any]:
     """A batch as it is sent; ``changes`` are of its metadata, ``error`` and ``response`` of it."""
-    outer = {name: changes.pop(name) for name in ("error", "response") if name in changes}
-    metadata = {
+    outer: dict[str, Any] = {
+        name: changes.pop(name) for name in ("error", "response") if name in changes
+    }
+    metadata: dict[str, Any] = {
         "@type": "type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch",
         "model": "models/gemini-2.5-flash",
         "displayName": "ai-batch-token",
@@ -42,7 +44,7 @@ def operation(state: str = "BATCH_STATE_RUNNING", **changes: Any) -> dict[str, A
 
 def submission(**changes: Any) -> Submission:
     """A submission of three requests."""
-    given = {"token": "token", "count": 3, "input_path": Path("input"), **changes}
+    given: dict[str, Any] = {"token": "token", "count": 3, "input_path": Path("input"), **changes}
     return Submission(job_id="job", seq=1, route=CHAT, **given)
 
 
@@ -88,7 +90,11 @@ def test_a_batch_may_have_been_cut(word: str, cut: str | None) -> None:
 
 def test_counts_are_strings_and_absent_for_zero() -> None:
     """As all int64 in Google's JSON."""
-    stats = {"requestCount": "7", "successfulRequestCount": "4", "failedRequestCount": 2}
+    stats: dict[str, Any] = {
+        "requestCount": "7",
+        "successfulRequestCount": "4",
+        "failedRequestCount": 2,
+    }
     status = read_status(operation(batchStats=stats))
     assert (status.total, status.completed, status.failed) == (7, 4, 2)
     for odd in ({}, None, {"requestCount": "-1", "failedRequestCount": None}, "odd"):
@@ -112,8 +118,8 @@ def test_a_failed_batch_says_why(error: Any, state: RemoteState) -> None:
     """Whether the batch is at fault, and whether sending it again may help."""
     status = read_status(operation("BATCH_STATE_FAILED", error=error))
     assert status.state is state
-    expected = [error["message"]] if isinstance(error, dict) else []
-    assert [fault.message for fault in status.faults] == expected
+    told = [fault.message for fault in status.faults]
+    assert told == ([error["message"]] if isinstance(error, dict) else [])
 
 
 def test_a_failed_batch_of_which_something_was_executed_has_ended() -> None:
@@ -131,14 +137,16 @@ def test_a_failed_batch_of_which_something_was_executed_has_ended() -> None:
 def test_results_are_named_in_two_places(place: str) -> None:
     """Either may be missing."""
     output = {"responsesFile": "files/batch-b1"}
-    given = {"output": output} if place == "metadata" else {"response": output}
+    given: dict[str, Any] = {"output": output} if place == "metadata" else {"response": output}
     status = read_status(operation("BATCH_STATE_SUCCEEDED", **given))
     assert status.details == {"output": "files/batch-b1"}
 
 
 def test_inline_answers_are_nested_twice() -> None:
     """What is no answer is left out."""
-    answers = {"inlinedResponses": {"inlinedResponses": [{"response": {}}, None, "odd"]}}
+    answers: dict[str, Any] = {
+        "inlinedResponses": {"inlinedResponses": [{"response": {}}, None, "odd"]}
+    }
     assert inline_answers(operation(output=answers)) == [{"response": {}}]
     assert inline_answers(operation(response=answers)) == [{"response": {}}]
     assert inline_answers(operation()) == []

@@ -28,7 +28,7 @@ def job(state: str = "JOB_STATE_RUNNING", **changes: Any) -> dict[str, Any]:
 
 def submission(**changes: Any) -> Submission:
     """A submission of three requests."""
-    given = {"route": VERTEX, "input_id": "gs://b/f/token.jsonl", **changes}
+    given: dict[str, Any] = {"route": VERTEX, "input_id": "gs://b/f/token.jsonl", **changes}
     return Submission(
         job_id="job", seq=1, token="token", count=3, input_path=Path("input"), **given
     )
