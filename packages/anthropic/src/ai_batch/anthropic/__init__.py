@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ai_batch.anthropic.live import AnthropicChat
     from ai_batch.anthropic.processor import AnthropicProcessor
 
-__all__ = ["AnthropicProcessor"]
+__all__ = ["AnthropicChat", "AnthropicProcessor"]
 
 
 def __getattr__(name: str) -> object:
@@ -14,4 +15,8 @@ def __getattr__(name: str) -> object:
         from ai_batch.anthropic.processor import AnthropicProcessor
 
         return AnthropicProcessor
+    if name == "AnthropicChat":
+        from ai_batch.anthropic.live import AnthropicChat
+
+        return AnthropicChat
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,20 +9,16 @@ of it is chained: its exceptions hold the API key.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from ai_batch.anthropic.bodies import CreateBody
 from ai_batch.anthropic.client import ClientSettings, is_async, make_client, signs_body
 from ai_batch.anthropic.errors import translated
-from ai_batch.core.connections import Clients
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.transfers import private_file
+from ai_batch.core.vendor_calls import Calls
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
@@ -56,28 +52,14 @@ class AnthropicApi:
     def __init__(self, settings: ClientSettings) -> None:
         """Nothing is imported or connected before the first call."""
         self._settings = settings
-        self._clients: Clients[AsyncAnthropic | Anthropic] = Clients(
-            lambda: make_client(settings), None if settings.client is not None else _close
+        self._calls: Calls[AsyncAnthropic | Anthropic] = Calls(
+            lambda: make_client(settings),
+            own=settings.client is None,
+            is_async=is_async,
+            translate=lambda error, creating: translated(
+                error, creating=creating, secret=settings.secret
+            ),
         )
-
-    async def _call(self, work: Callable[[Any], Any], *, creating: bool = False) -> Any:
-        """Run some work with the client, of an async one or in a thread; errors are translated."""
-        client = await self._clients.here()
-        try:
-            if is_async(client):
-                return await cast("Awaitable[object]", work(client))
-            return await asyncio.to_thread(work, client)
-        except Exception as error:  # noqa: BLE001 - the border: everything is translated
-            failure = translated(error, creating=creating, secret=self._settings.secret)
-        raise failure from None
-
-    async def _json(self, ask: Callable[[Any], Any], *, creating: bool = False) -> JSONObject:
-        response = await self._call(ask, creating=creating)
-        try:
-            return msgspec.json.decode(response.content, type=dict[str, Any])
-        except ValueError as error:
-            failure = translated(error, creating=creating, secret=self._settings.secret)
-        raise failure from None
 
     async def create_batch(self, items: Path, headers: dict[str, str]) -> JSONObject:
         """Create a batch of the items, one per line of a file that is streamed.
@@ -101,7 +83,7 @@ class AnthropicApi:
             content = _content(client, body)
             return client.post(BATCHES, content=content, cast_to=httpx2.Response, options=options)
 
-        return await self._json(ask, creating=True)
+        return await self._calls.json(ask, creating=True)
 
     async def batch(self, batch_id: str) -> JSONObject:
         """One batch. ``RemoteNotFound`` when the server does not know it, or not yet."""
@@ -117,7 +99,7 @@ class AnthropicApi:
     async def _get(self, path: str, **options: object) -> JSONObject:
         import httpx2
 
-        return await self._json(
+        return await self._calls.json(
             lambda client: client.get(path, cast_to=httpx2.Response, options=options)
         )
 
@@ -126,7 +108,7 @@ class AnthropicApi:
         import httpx2
 
         path = f"{BATCHES}/{batch_id}/cancel"
-        return await self._json(lambda client: client.post(path, cast_to=httpx2.Response))
+        return await self._calls.json(lambda client: client.post(path, cast_to=httpx2.Response))
 
     async def download(self, batch_id: str, to: Path) -> None:
         """Stream a batch's results to disk as they come."""
@@ -156,17 +138,11 @@ class AnthropicApi:
             read = _read_async if is_async(client) else _read
             return read(client.get(path, cast_to=httpx2.Response, options=options), take)
 
-        await self._call(work)
+        await self._calls.run(work)
 
     async def aclose(self) -> None:
         """Close the clients that were made here; a client of the user's stays open."""
-        await self._clients.aclose()
-
-
-async def _close(client: AsyncAnthropic | Anthropic) -> None:
-    closing = client.close()
-    if inspect.isawaitable(closing):
-        await closing
+        await self._calls.aclose()
 
 
 def _content(client: object, body: CreateBody) -> object:

@@ -22,15 +22,17 @@ from ai_batch.core.errors import (
     RequestRefused,
     mask,
 )
+from ai_batch.core.live import as_answer_error
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.vendor_errors import (
     LONGEST_MESSAGE,
     kind_of_status,
+    never_sent,
     of_transport,
     retry_after_of,
 )
 
-__all__ = ["translated"]
+__all__ = ["translated", "translated_answer"]
 
 UNPAID = frozenset(
     {
@@ -61,7 +63,7 @@ def translated(error: Exception, *, creating: bool, secret: str | None) -> AIBat
         return sign_in
     if (cut := _of_connection(error, sdk)) is not None:
         reason = mask(f"{type(cut).__name__}: {cut}", secret)[:LONGEST_MESSAGE]
-        return of_transport(reason, creating=creating, sent=not _never_sent(cut))
+        return of_transport(reason, creating=creating, sent=not never_sent(cut))
     if isinstance(error, ValueError | sdk.AnthropicError):
         # An answer that can't be read, such as HTML from a proxy in front.
         kind = OutcomeUnknown if creating else ProviderUnavailable
@@ -69,6 +71,12 @@ def translated(error: Exception, *, creating: bool, secret: str | None) -> AIBat
     if isinstance(error, OSError):
         return ProviderUnavailable(f"{type(error).__name__}: {text}")
     raise error
+
+
+def translated_answer(error: Exception, *, secret: str | None) -> AIBatchError:
+    """The error to raise for a call that asks a model: with the server's own code and words."""
+    failure = translated(error, creating=False, secret=secret)
+    return as_answer_error(failure, getattr(error, "body", None), secret)
 
 
 def _of_sign_in(error: Exception, sdk: Any, text: str) -> ProviderError | None:
@@ -86,12 +94,6 @@ def _of_connection(error: Exception, sdk: Any) -> BaseException | None:
     if isinstance(error, httpx2.HTTPError | httpx2.StreamError):
         return error
     return error.__cause__ or error if isinstance(error, sdk.APIConnectionError) else None
-
-
-def _never_sent(error: BaseException) -> bool:
-    import httpx2
-
-    return isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
 
 
 def _of_status(error: Any, text: str, *, creating: bool) -> ProviderError:

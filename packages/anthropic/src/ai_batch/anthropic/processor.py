@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 from ai_batch.anthropic.client import ClientSettings, check_client
-from ai_batch.anthropic.settings import LIMITS, MAX_TOKENS, AnthropicSettings
+from ai_batch.anthropic.settings import LIMITS, MAX_TOKENS, AnthropicSettings, check_options
 from ai_batch.core import NativeProcessor, Options, UsageError
 from ai_batch.core.options import Duration, GeneralOptions, seconds
 from ai_batch.core.provider import Limits, Provider
@@ -48,14 +48,7 @@ class AnthropicProcessor(NativeProcessor):
 
         Raises ``UsageError`` for values that can't be meant. Nothing is sent or opened yet.
         """
-        if max_tokens < 1:
-            raise UsageError(f"max_tokens must be 1 or more, found {max_tokens!r}")
-        if isinstance(betas, str) or any(not _is_word(beta) for beta in betas):
-            raise UsageError(f"betas must be a list of names without spaces, found {betas!r}")
-        if api_version is not None and not _is_word(api_version):
-            raise UsageError(
-                f"api_version must be a date such as 2026-10-21, found {api_version!r}"
-            )
+        check_options(max_tokens, betas, api_version)
         if client is not None:
             if api_key or base_url or extra_headers:
                 raise UsageError("client= brings its own key, URL and headers: give either or")
@@ -76,10 +69,6 @@ class AnthropicProcessor(NativeProcessor):
             limits=limits,
         )
         super().__init__(partial(_provider, settings), Options.of(AnthropicProcessor, general))
-
-
-def _is_word(text: str) -> bool:
-    return bool(text) and not any(letter in text for letter in " ,\t\r\n")
 
 
 def _provider(settings: AnthropicSettings) -> Provider:

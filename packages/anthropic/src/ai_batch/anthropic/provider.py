@@ -124,9 +124,7 @@ class AnthropicProvider:
 
     def cost(self, route: Route, usage: Usage, *, batch: bool) -> float | None:
         """By Anthropic's list prices; None for other servers and unknown models."""
-        host = self._settings.connection.host
-        # A server on this machine stands in for Anthropic, so that costs can be tried out.
-        if host not in {"api.anthropic.com", "127.0.0.1", "localhost", "::1"}:
+        if not self._settings.connection.is_priced:
             return None
         return cost_of(route.model, usage, batch=batch)
 

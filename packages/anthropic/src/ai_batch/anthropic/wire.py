@@ -10,11 +10,11 @@ import msgspec
 
 from ai_batch.anthropic.wire_chat import chat_params
 from ai_batch.anthropic.wire_check import NO_EMBEDDINGS, check
-from ai_batch.anthropic.wire_rows import decode, scan
+from ai_batch.anthropic.wire_rows import decode, decode_body, scan
 from ai_batch.core.provider import Route
 from ai_batch.core.requests import ChatRequest
 
-__all__ = ["NO_EMBEDDINGS", "check", "decode", "encode", "encode_params", "scan"]
+__all__ = ["NO_EMBEDDINGS", "check", "decode", "decode_body", "encode", "encode_params", "scan"]
 
 _ENCODER = msgspec.json.Encoder()
 

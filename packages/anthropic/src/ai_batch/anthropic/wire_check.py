@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-
-import msgspec
 
 from ai_batch.anthropic.wire_check_turns import check_turns
 from ai_batch.anthropic.wire_schema import Inexpressible, output_format, transformed
 from ai_batch.core.errors import Problem
 from ai_batch.core.messages import JSONObject, Tool
 from ai_batch.core.requests import ChatRequest, Request, output_schema
+from ai_batch.core.wire_json import unwritable
 
 __all__ = ["EFFORTS", "NO_EMBEDDINGS", "check"]
 
@@ -35,14 +33,19 @@ NOT_IN_BODY = {
 """Keys that never belong into ``extra``: an unknown one would make the request fail after hours
 in the queue."""
 
+LIVE_ONLY = frozenset({"speed"})
+"""Keys of these that a call which is answered at once may have."""
+
 PLAIN = frozenset({"id", "messages", "model", "metadata", "max_tokens"})
 """Requests that set nothing else need no looks but at their messages."""
 
 CHOICES = frozenset({"auto", "none", "required"})
 
 
-def check(request: Request) -> list[Problem]:
+def check(request: Request, *, live: bool = False) -> list[Problem]:
     """Every fault of ``request`` for this vendor, each with its field and what is allowed.
+
+    ``live`` is for a call that is answered at once, which may be a fast one.
 
     What depends on the model (which efforts it knows, whether it thinks, how long its answers
     may be) changes with time: that comes back as the error of the item, unbilled.
@@ -57,7 +60,7 @@ def check(request: Request) -> list[Problem]:
         *_tools(request),
         *_output(request),
         *check_turns(request.messages),
-        *_extra(request),
+        *_extra(request, live=live),
     ]
 
 
@@ -123,15 +126,17 @@ def _output(request: ChatRequest) -> Iterator[Problem]:
         yield Problem(reason, field="output_type")
 
 
-def _extra(request: ChatRequest) -> Iterator[Problem]:
+def _extra(request: ChatRequest, *, live: bool) -> Iterator[Problem]:
     extra = request.extra
     if not extra:
         return
     if (reason := unwritable(extra)) is not None:
         yield Problem(reason, field="extra")
     if extra.get("stream"):
-        yield Problem("batches cannot stream; leave it out", field="extra.stream")
-    for name in sorted(NOT_IN_BODY.keys() & extra.keys()):
+        yield Problem(
+            "batches cannot stream, nor can live calls here; leave it out", field="extra.stream"
+        )
+    for name in sorted(NOT_IN_BODY.keys() & extra.keys() - (LIVE_ONLY if live else set())):
         yield Problem(NOT_IN_BODY[name], field=f"extra.{name}")
     for name in _twice(request, extra):
         yield Problem("given as a field of the request too; give one of them", field=name)
@@ -151,13 +156,3 @@ def _twice(request: ChatRequest, extra: JSONObject) -> Iterator[str]:
         "top_p": request.top_p is not None,
     }
     return (f"extra.{name}" for name, there in given.items() if there and name in extra)
-
-
-def unwritable(value: JSONObject) -> str | None:
-    """Why JSON can't hold a value: encoding it would fail, or (NaN) change it silently."""
-    try:
-        json.dumps(value, allow_nan=False)
-        msgspec.json.encode(value)
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        return f"this can't be written as JSON: {error}"
-    return None

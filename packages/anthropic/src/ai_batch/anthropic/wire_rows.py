@@ -18,7 +18,7 @@ from ai_batch.core.wire_faults import excerpt, fault, invalid
 from ai_batch.core.wire_json import decoded, tolerant, value_of
 from ai_batch.core.wire_parts import usage_tokens
 
-__all__ = ["decode", "scan"]
+__all__ = ["decode", "decode_body", "scan"]
 
 PERMANENT = frozenset(
     {
@@ -135,6 +135,15 @@ def _errored(detail: object, row: bytes) -> ItemError:
     known = request_id if isinstance(request_id, str) else None
     error = fault(None, detail, request_id=known, raw=row)
     return error.model_copy(update={"retryable": error.code not in PERMANENT})
+
+
+def decode_body(body: bytes) -> ChatResponse | ItemError:
+    """The answer in the body of a call that was answered at once, with status 2xx."""
+    try:
+        body.decode()
+    except ValueError as error:
+        return invalid(f"the vendor's answer can't be read: {error}")
+    return _succeeded(body, body)
 
 
 def _succeeded(body: bytes, row: bytes) -> ChatResponse | ItemError:

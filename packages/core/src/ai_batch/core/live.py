@@ -134,10 +134,11 @@ def as_answer_error(error: AIBatchError, detail: object, secret: str | None) -> 
     kind = _INSTEAD.get(type(error), type(error))
     if found is not None and found.code in UNPAID:
         kind = QuotaExhausted
+    code = error.code or (None if found is None else found.code)
     return kind(
         error.message if found is None else mask(found.message, secret),
         status=error.status,
-        code=error.code if found is None else error.code or found.code,
+        code=None if code is None else mask(code, secret),
         request_id=error.request_id,
         retry_after=error.retry_after,
     )

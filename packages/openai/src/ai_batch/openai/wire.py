@@ -16,7 +16,7 @@ from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Route, Scan
 from ai_batch.core.requests import ChatRequest, Request
 from ai_batch.core.results import Outcome
-from ai_batch.core.wire_faults import fault
+from ai_batch.core.wire_faults import fault, invalid
 from ai_batch.openai.settings import TokenParameter
 from ai_batch.openai.wire_chat import CHAT, chat_body
 from ai_batch.openai.wire_check import check
@@ -110,6 +110,10 @@ def decode(row: bytes, route: Route) -> tuple[str, Outcome]:
 
 def decode_body(body: bytes, route: Route) -> Outcome:
     """The answer in the body of a call that was answered at once, with status 2xx."""
+    try:
+        body.decode()
+    except ValueError as error:
+        return invalid(f"the vendor's answer can't be read: {error}")
     return _format(route).decode_body(body)
 
 
