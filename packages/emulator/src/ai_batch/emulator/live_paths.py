@@ -45,7 +45,7 @@ class LiveApp:
         return self._found[raw_path]
 
     def _match(self, path: str) -> Found | None:
-        scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": []}
+        scope: dict[str, Any] = {"type": "http", "method": "POST", "path": path, "root_path": ""}
         for route in self._routes:
             match, child = route.matches(scope)
             if match is Match.FULL:

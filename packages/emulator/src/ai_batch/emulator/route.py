@@ -132,37 +132,36 @@ class NamedRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a call, or let it fail as the faults say."""
         call = Call(Request(scope, receive), self.world.faults.strike(self.vendor.name, self.name))
-        if self.is_live:
-            await self._count(call, scope, receive, send)
-        else:
+        if not self.is_live:
             self.world.store.add(f"requests:{self.name}")
             await self._run(call, scope, receive, send)
-
-    async def _count(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
-        tally = self.world.tally
-        tally.begin(self.vendor.name, self.name)
-        status: int | None = None
+            return
+        self.world.tally.begin(self.vendor.name, self.name)
         try:
-            status = await self._run(call, scope, receive, send)
+            await self._run(call, scope, receive, send)
         finally:
-            if any(map(is_ruinous, call.faults)):
-                tally.lose(call.account)
-            tally.end(self.vendor.name, _outcome(call, status))
+            self._settle(call, None)
 
-    async def _run(self, call: Call, scope: Scope, receive: Receive, send: Send) -> int | None:
-        """Return the status of the answer that was sent, or None if there was none."""
+    def _settle(self, call: Call, status: int | None) -> None:
+        """Count how a live call ends, before its client can see that it has ended."""
+        if self.is_live and not call.account.settled:
+            call.account.settled = True
+            self.world.tally.end(self.vendor.name, _outcome(call, status))
+
+    async def _run(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         stopwatch = Stopwatch()
         try:
             response = await self._answer(call)
         except CutConnection:
+            self._settle(call, None)
             connection_of(call.request).abort()
             await until_gone(call.request)
-            return None
+            return
         except ClientDisconnect:
-            return None
+            return
         _add_headers(response, self.vendor.headers(self.name, stopwatch.seconds()))
+        self._settle(call, response.status_code)
         await self._send(call, response, scope, receive, send)
-        return response.status_code
 
     async def _answer(self, call: Call) -> Response:
         await _sleep(fault.delay for fault in call.faults)
@@ -175,6 +174,8 @@ class NamedRoute:
             response = await self.handler(call)
         except Refused as refused:
             response = refused.response()
+        if call.account.items and any(map(is_ruinous, call.faults)):
+            self.world.tally.lose(call.account)
         await _sleep(fault.delay_after for fault in call.faults)
         ends = any("after" in {fault.cut, fault.hang} for fault in call.faults)
         spoils = any(fault.spoil for fault in call.faults)
@@ -184,8 +185,8 @@ class NamedRoute:
         return self._spoiled(call, response if failing is None else self._failure(failing))
 
     def _spoiled(self, call: Call, response: Response) -> Response:
-        spoil: Spoil | None = _first(fault.spoil for fault in call.faults)
-        return response if spoil is None else spoiled(response, spoil)
+        spoils: list[Spoil] = [fault.spoil for fault in call.faults if fault.spoil is not None]
+        return spoiled(response, spoils[0]) if spoils else response
 
     def _failure(self, fault: Fault) -> Response:
         seconds = fault.retry_after

@@ -66,9 +66,10 @@ class Stats:
     def from_json(cls, data: Mapping[str, Any]) -> Stats:
         """Read what the control API gives."""
         known = {each.name for each in fields(cls)}
-        found = {name: value for name, value in data.items() if name in known}
-        live = {vendor: LiveStats(**counts) for vendor, counts in data.get("live", {}).items()}
-        return cls(**{**found, "live": live})
+        found: dict[str, Any] = {name: value for name, value in data.items() if name in known}
+        live = found.get("live", {})
+        found["live"] = {vendor: LiveStats(**counts) for vendor, counts in live.items()}
+        return cls(**found)
 
     def times_asked(self, prompt: str) -> int:
         """Return how often a live request with this prompt was executed, failed tries included.

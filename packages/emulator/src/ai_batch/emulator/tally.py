@@ -28,10 +28,14 @@ _PAUSE = 0.25
 
 @dataclass(slots=True)
 class Account:
-    """What one call has come to: the items that it executed, and whether a limit refused it."""
+    """What one call has come to: the items that it executed, and whether a limit refused it.
+
+    It is `settled` when its end was counted.
+    """
 
     items: list[int] = field(default_factory=list[int])
     limited: bool = False
+    settled: bool = False
 
 
 class Tally:
