@@ -7,18 +7,6 @@ import pytest
 from ai_batch.emulator.contract import ProviderContract
 from tests import subjects
 
-# Cloud Storage's library leaves the connection of a failed upload to the garbage collector.
-LEFT_CONNECTIONS = pytest.mark.filterwarnings(
-    "ignore:.*unclosed <socket:pytest.PytestUnraisableExceptionWarning",
-    "ignore:unclosed <socket:ResourceWarning",
-)
-
-# Cloud Storage's library repeats calls by itself, with pauses of seconds, and asks for new
-# credentials where a call is refused.
-PATIENT_STORAGE = frozenset(
-    {"test_every_call_may_fail_for_a_while", "test_a_key_may_be_revoked_on_the_way"}
-)
-
 # These make the very calls of their vendor's chats, which are killed at each step.
 SWEEPS = frozenset(
     {
@@ -75,28 +63,24 @@ class TestGeminiEmbeddings(ProviderContract):
 
 
 @pytest.mark.exhaustive
-@LEFT_CONNECTIONS
 class TestVertexChat(ProviderContract):
     """Chats through Vertex AI."""
 
     subject = subjects.VERTEX_CHAT
-    leave_out = PATIENT_STORAGE
     both_sides = False
 
 
 @pytest.mark.exhaustive
-@LEFT_CONNECTIONS
 class TestVertexEmbeddings(ProviderContract):
     """Embeddings through Vertex AI."""
 
     subject = subjects.VERTEX_EMBEDDINGS
-    leave_out = PATIENT_STORAGE | SWEEPS
+    leave_out = SWEEPS
 
 
 @pytest.mark.exhaustive
-@LEFT_CONNECTIONS
 class TestVertexPredictions(ProviderContract):
     """Embeddings of older models through Vertex AI, matched by their texts."""
 
     subject = subjects.VERTEX_PREDICTIONS
-    leave_out = PATIENT_STORAGE | SWEEPS
+    leave_out = SWEEPS

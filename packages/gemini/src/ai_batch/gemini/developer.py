@@ -100,9 +100,15 @@ class DeveloperProvider(GoogleProvider):
         remote_id = submission.remote_id or ""
         name = submission.details.get("output")
         if not name:
-            answers = inline_answers(await self._api.get(remote_id))
-            _write_rows(submission, answers, output)
-            return
+            # Asked again: a batch may have ended a moment before its results are named.
+            batch = await self._api.get(remote_id)
+            name = read_status(batch).details.get("output")
+            if not name:
+                _write_rows(submission, inline_answers(batch), output)
+                return
+        await self._download(name, remote_id, output)
+
+    async def _download(self, name: str, remote_id: str, output: Path) -> None:
         try:
             await self._api.download(name, output)
         except RemoteNotFound as error:
