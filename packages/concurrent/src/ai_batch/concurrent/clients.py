@@ -11,7 +11,7 @@ from ai_batch.concurrent.calling import Call, call_of
 from ai_batch.concurrent.threads import DaemonThreads
 from ai_batch.core import DescribedClient, Problem, Request, Usage, UsageError
 
-__all__ = ["Kind", "LiveClient", "client_of"]
+__all__ = ["Kind", "LiveClient", "client_of", "clients_of"]
 
 Kind = Literal["chat", "embedding"]
 
@@ -51,6 +51,20 @@ class LiveClient:
         """Close the connections that the client has made."""
         if self.described is not None:
             await self.described.aclose()
+
+
+def clients_of(chat: object, embedder: object) -> dict[Kind, LiveClient]:
+    """The clients that were given, by what they answer. Raises ``UsageError`` for none."""
+    given: dict[Kind, object] = {"chat": chat, "embedding": embedder}
+    threads = DaemonThreads()
+    found: dict[Kind, LiveClient] = {
+        kind: client_of(kind, client, threads)
+        for kind, client in given.items()
+        if client is not None
+    }
+    if not found:
+        raise UsageError("there is no client: give chat=, embedder=, or both")
+    return found
 
 
 def client_of(kind: Kind, given: object, threads: DaemonThreads) -> LiveClient:

@@ -92,10 +92,10 @@ _CODES = {429: "rate_limited", 529: "overloaded"}
 
 
 def _of_status(error: BaseException, status: int) -> Failure:
-    body = getattr(error, "body", None)
-    detail = body if isinstance(body, dict) and body else str(error)
+    body: object = getattr(error, "body", None)
+    detail = body if isinstance(body, Mapping) and body else str(error)
     headers = _headers_of(error)
-    found = fault(status, cast("object", detail), request_id=headers.get("x-request-id"))
+    found = fault(status, detail, request_id=headers.get("x-request-id"))
     mend: ProviderError | None = None
     if status in {401, 403}:
         mend = AuthenticationFailed(found.message, status=status, code=found.code)

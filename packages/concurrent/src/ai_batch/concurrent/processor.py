@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, Unpack, cast
 
@@ -21,7 +21,7 @@ from ai_batch.core.options import Duration, GeneralOptions, JobOptions, seconds
 from ai_batch.core.processor import DurableProcessor
 
 if TYPE_CHECKING:
-    from ai_batch.concurrent.clients import Kind
+    from ai_batch.concurrent.clients import Kind, LiveClient
     from ai_batch.core.jobs import Workshop
 
 __all__ = ["ConcurrentProcessor"]
@@ -64,8 +64,6 @@ class ConcurrentProcessor(DurableProcessor):
 
         Raises ``UsageError`` for values that can't be meant. Nothing is sent or opened yet.
         """
-        if chat is None and embedder is None:
-            raise UsageError("there is no client: give chat=, embedder=, or both")
         for name in GeneralOptions.__annotations__.keys() - JobOptions.__annotations__.keys():
             if name in general:
                 raise UsageError(f"{name} is about batches at a vendor, of which there are none")
@@ -78,12 +76,15 @@ class ConcurrentProcessor(DurableProcessor):
             max_attempts=max_attempts,
             retry_budget=retry_budget,
         )
-        given: dict[Kind, object] = {"chat": chat, "embedding": embedder}
+        # Only now: asyncio and the adapters take a while to import.
+        from ai_batch.concurrent.clients import clients_of
+
+        clients = clients_of(chat, embedder)
         options = Options.of(ConcurrentProcessor, cast("GeneralOptions", general))
-        super().__init__(partial(_workshop, given, settings), options)
+        super().__init__(partial(_workshop, clients, settings), options)
 
 
-def _workshop(given: dict[Kind, object], settings: Settings) -> Workshop:
+def _workshop(clients: Mapping[Kind, LiveClient], settings: Settings) -> Workshop:
     from ai_batch.concurrent.workshop import workshop_of
 
-    return workshop_of(given, settings)
+    return workshop_of(clients, settings)

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 
 from ai_batch.concurrent.advance import LiveAdvancer
 from ai_batch.concurrent.answering import Answerer
-from ai_batch.concurrent.clients import Kind, LiveClient, client_of
+from ai_batch.concurrent.clients import Kind, LiveClient
 from ai_batch.concurrent.formats import LiveFormats
 from ai_batch.concurrent.gate import Gate
 from ai_batch.concurrent.pacing import Pace
 from ai_batch.concurrent.rows import attempts_of
 from ai_batch.concurrent.settings import Settings
-from ai_batch.concurrent.threads import DaemonThreads
 from ai_batch.core.closing import ShardCloser
 from ai_batch.core.engine import Engine
 from ai_batch.core.jobs import Workshop
@@ -22,14 +21,8 @@ from ai_batch.core.run import JobContext
 __all__ = ["workshop_of"]
 
 
-def workshop_of(given: Mapping[Kind, object], settings: Settings) -> Workshop:
+def workshop_of(clients: Mapping[Kind, LiveClient], settings: Settings) -> Workshop:
     """What plans, works on and reads the jobs of these clients."""
-    threads = DaemonThreads()
-    clients: dict[Kind, LiveClient] = {
-        kind: client_of(kind, client, threads)
-        for kind, client in given.items()
-        if client is not None
-    }
     formats = LiveFormats(clients)
     # One for all jobs of a processor: a minute's calls are the account's, not a job's.
     pace = Pace(settings.requests_per_minute, settings.tokens_per_minute)
