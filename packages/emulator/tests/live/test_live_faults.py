@@ -200,7 +200,9 @@ def test_an_effect_may_precede_the_refusal(live_lab: LiveLab) -> None:
 
 
 def test_faults_say_what_they_cannot_be() -> None:
-    """A word that means nothing is found when the fault is made."""
+    """What means nothing is found when the fault is made."""
     for field in ("cut", "hang", "spoil", "retry_after_as"):
         with pytest.raises(ValueError, match=f"{field} must be one of"):
             Fault(**{field: "never"})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="goes with a status"):
+        Fault(retry_after=1)

@@ -12,7 +12,7 @@ from google import genai
 from google.genai import errors
 from google.oauth2.credentials import Credentials
 
-from ai_batch.emulator import AnthropicLimits, GeminiLimits, Limits, VertexLimits
+from ai_batch.emulator import AnthropicLimits, Fault, GeminiLimits, Limits, VertexLimits
 from ai_batch.emulator.openai.live_limits import duration
 
 if TYPE_CHECKING:
@@ -292,3 +292,13 @@ def test_bad_requests_use_up_nothing(make_live_lab: MakeLab) -> None:
     with pytest.raises(openai.NotFoundError):
         lab.chat("x", model="no-such-model")
     assert lab.statuses("openai", 2) == [200, 429]
+
+
+def test_errors_of_anthropic_name_no_other_limits(make_live_lab: MakeLab) -> None:
+    """A fault's answer does not tell of limits that the emulator does not have."""
+    lab = make_live_lab(anthropic_limits=AnthropicLimits(requests_per_minute=2))
+    lab.emulator.inject(Fault(route="messages", nth=1, status=529))
+    headers = lab.refused("anthropic").headers
+    assert "request-id" in headers
+    assert not [name for name in headers if name.startswith("anthropic-ratelimit-")]
+    assert lab.statuses("anthropic", 3) == [200, 200, 429]

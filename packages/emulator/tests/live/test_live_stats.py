@@ -237,6 +237,25 @@ def test_a_thousand_answers_are_in_flight_at_once() -> None:
     assert threads[0] <= before + 1
 
 
+def test_large_answers_hold_up_nobody(live_lab: LiveLab) -> None:
+    """While two thousand texts are embedded, small calls are answered."""
+    texts = [f"text {number}" for number in range(2000)]
+    create = live_lab.openai.embeddings.create
+    large = threading.Thread(
+        target=lambda: create(model="text-embedding-3-large", input=texts, encoding_format="base64")
+    )
+    large.start()
+    slowest, answered = 0.0, 0
+    while large.is_alive():
+        started = time.monotonic()
+        live_lab.chat("x")
+        slowest, answered = max(slowest, time.monotonic() - started), answered + 1
+    large.join()
+    assert answered > 5
+    assert slowest < 2
+    assert live_lab.emulator.stats.times_asked("text 1999") == 1
+
+
 def test_calls_of_one_client_are_in_flight_together(make_live_lab: MakeLab) -> None:
     """As many as the asynchronous SDK sends at once."""
     lab = make_live_lab(latency=0.5)

@@ -117,6 +117,9 @@ class Fault:
         if sum(chosen is not None for chosen in (self.nth, self.every, self.probability)) > 1:
             msg = "a fault strikes the nth call, every n-th, or by probability: give one of them"
             raise ValueError(msg)
+        if self.retry_after is not None and (self.status is None or self.retry_after < 0):
+            msg = "retry_after goes with a status, and is 0 or more"
+            raise ValueError(msg)
         self._check("cut", ("before", "after"))
         self._check("hang", ("before", "after"))
         self._check("spoil", get_args(Spoil))

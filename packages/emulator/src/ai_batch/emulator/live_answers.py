@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from starlette.concurrency import run_in_threadpool
 
@@ -10,6 +10,9 @@ from ai_batch.emulator.answers import Answered, Answerer
 from ai_batch.emulator.json_types import JsonObject
 from ai_batch.emulator.route import Call
 from ai_batch.emulator.tally import Tally
+
+_MANY = 16
+"""More texts than this are embedded beside the server's thread, which has others to answer."""
 
 
 class LiveAnswers:
@@ -20,7 +23,7 @@ class LiveAnswers:
         self._tally = tally
 
     async def answer(
-        self, call: Call, endpoint: str, body: JsonObject, prompts: Iterable[str], key: str
+        self, call: Call, endpoint: str, body: JsonObject, prompts: Sequence[str], key: str
     ) -> Answered:
         """Answer one request, whose `prompts` are what its user says; `key` is the caller's."""
 
@@ -30,6 +33,6 @@ class LiveAnswers:
             self._tally.executed(call.account, endpoint, body, prompts, ok=answered.ok)
             return answered
 
-        if self._answerer.blocking:
+        if self._answerer.blocking or len(prompts) > _MANY:
             return await run_in_threadpool(execute)
         return execute()

@@ -23,6 +23,7 @@ from ai_batch.emulator.world import World
 
 _ORGANIZATION = "00000000-0000-4000-8000-00000000e301"
 _REQUESTS = 4000
+_LIVE = "messages"
 
 
 class AnthropicVendor:
@@ -50,7 +51,7 @@ class AnthropicVendor:
             ("DELETE", one, "batches.delete", batches.delete),
             ("POST", f"{one}/cancel", "batches.cancel", batches.cancel),
             ("GET", f"{one}/results", "batches.results", batches.results),
-            ("POST", "/v1/messages", "messages", live.answer),
+            ("POST", "/v1/messages", _LIVE, live.answer),
             ("POST", "/v1/messages/count_tokens", "messages.count_tokens", live.count_tokens),
             ("GET", "/v1/models", "models.list", live.models),
             ("GET", "/v1/models/{id}", "models.get", live.model),
@@ -60,7 +61,7 @@ class AnthropicVendor:
             (method, PREFIX + path, name, self._identified(handler))
             for method, path, name, handler in named
         ]
-        return named_routes(self._world, self, placed, {"messages"})
+        return named_routes(self._world, self, placed, {_LIVE})
 
     def _identified(self, handler: Handler) -> Handler:
         """Let the errors of a handler name the request, as the vendor's do."""
@@ -99,10 +100,15 @@ class AnthropicVendor:
 
     def headers(self, route: str, seconds: float) -> Mapping[str, str]:
         """Return the headers that come with each answer."""
-        now = datetime.fromtimestamp(self._world.clock.now(), UTC)
-        return {
+        headers = {
             "request-id": self._request_id(),
             "anthropic-organization-id": _ORGANIZATION,
+        }
+        if route == _LIVE:
+            # Its own limits are told by what answers it, and those of batches are none of its.
+            return headers
+        now = datetime.fromtimestamp(self._world.clock.now(), UTC)
+        return headers | {
             "anthropic-ratelimit-requests-limit": str(_REQUESTS),
             "anthropic-ratelimit-requests-remaining": str(_REQUESTS - 1),
             "anthropic-ratelimit-requests-reset": now.isoformat(timespec="seconds"),
