@@ -670,6 +670,8 @@ def test_a_batch_is_renamed(make_studio: Callable[..., Studio]) -> None:
     assert studio.get(job).display_name == "new"
 
 
+# Where aiohttp is installed the SDK uses it, in a way that aiohttp itself warns of.
+@pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession")
 def test_the_async_client_sees_the_same(studio: Studio) -> None:
     """A batch, made, waited for and downloaded by the asynchronous half of the SDK."""
 

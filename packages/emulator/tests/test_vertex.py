@@ -488,6 +488,8 @@ def test_a_token_is_wanted(make_project: Callable[..., Project]) -> None:
     assert project.raw("GET", "/v3/projects/p/locations/l/batchPredictionJobs").status_code == 404
 
 
+# Where aiohttp is installed the SDK uses it, in a way that aiohttp itself warns of.
+@pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession")
 def test_the_async_client_sees_the_same(project: Project) -> None:
     """A job made, listed and waited for by the asynchronous half of the SDK."""
     uri = project.put("in.jsonl", project.lines(3))
