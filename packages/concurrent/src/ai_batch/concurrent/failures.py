@@ -93,7 +93,8 @@ _CODES = {429: "rate_limited", 529: "overloaded"}
 
 def _of_status(error: BaseException, status: int) -> Failure:
     body: object = getattr(error, "body", None)
-    detail = body if isinstance(body, Mapping) and body else str(error)
+    known = isinstance(body, Mapping) and len(cast("Mapping[object, object]", body)) > 0
+    detail: object = cast("object", body) if known else str(error)
     headers = _headers_of(error)
     found = fault(status, detail, request_id=headers.get("x-request-id"))
     mend: ProviderError | None = None
