@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from ai_batch.concurrent import langchain, pydantic_ai
 from ai_batch.concurrent.calling import Call, call_of
 from ai_batch.concurrent.threads import DaemonThreads
 from ai_batch.core import DescribedClient, Problem, Request, Usage, UsageError
@@ -69,12 +70,12 @@ def clients_of(chat: object, embedder: object) -> dict[Kind, LiveClient]:
 
 def client_of(kind: Kind, given: object, threads: DaemonThreads) -> LiveClient:
     """The client that was given. Raises ``UsageError`` for what is none."""
-    found = _foreign(kind, given)
-    if found is not None:
-        return LiveClient(found, _name_of(given), _described(given))
     method = getattr(given, METHODS[kind], None)
     if callable(method) and not isinstance(given, type):
         function = cast("Callable[[Any], object]", method)
+    elif (adapter := _adapter(kind, given)) is not None:
+        function = cast("Callable[[Any], object]", getattr(adapter, METHODS[kind]))
+        return LiveClient(call_of(function, threads), _name_of(given), adapter)
     elif callable(given) and not isinstance(given, type):
         function = cast("Callable[[Any], object]", given)
     else:
@@ -85,10 +86,15 @@ def client_of(kind: Kind, given: object, threads: DaemonThreads) -> LiveClient:
     return LiveClient(call_of(function, threads), _name_of(given), _described(given))
 
 
-def _foreign(kind: Kind, given: object) -> Call | None:
-    """Clients of other libraries, known by their methods: nothing of theirs is imported."""
-    del kind, given
-    return None
+def _adapter(kind: Kind, given: object) -> DescribedClient | None:
+    """Models of other libraries, known by their methods: nothing of theirs is imported."""
+    if isinstance(given, type):
+        return None
+    if kind == "embedding":
+        return langchain.LangChainEmbedder(given) if langchain.is_embeddings(given) else None
+    if langchain.is_chat_model(given):
+        return langchain.LangChainChat(given)
+    return pydantic_ai.PydanticAIChat(given) if pydantic_ai.is_model(given) else None
 
 
 def _described(given: object) -> DescribedClient | None:
