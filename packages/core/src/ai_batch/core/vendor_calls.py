@@ -16,7 +16,7 @@ import msgspec
 from ai_batch.core.connections import Clients
 from ai_batch.core.messages import JSONObject
 
-__all__ = ["Calls", "many_connections", "timeouts"]
+__all__ = ["MANY", "Calls", "many_connections", "timeouts"]
 
 CONNECT_SECONDS = 10.0
 
