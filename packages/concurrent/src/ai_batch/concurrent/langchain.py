@@ -51,7 +51,19 @@ STOPS = ("stop", "stop_sequences")
 EXTRAS = ("extra_body", "model_kwargs")
 """Fields for what LangChain has no name for; the first one is the SDKs' own."""
 
-IRRELEVANT = frozenset({"max_retries", "timeout", "request_timeout", "verbose", "name"})
+IRRELEVANT = frozenset(
+    {
+        "cache",
+        "max_retries",
+        "metadata",  # Holds the versions of LangChain's packages.
+        "name",
+        "profile",  # What they know of the model.
+        "request_timeout",
+        "tags",
+        "timeout",
+        "verbose",
+    }
+)
 """Fields that do not change what is asked."""
 
 BARE = "langchain_core.language_models.chat_models"
