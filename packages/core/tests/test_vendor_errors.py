@@ -5,9 +5,11 @@ from __future__ import annotations
 import email.utils
 import time
 
+import aiohttp
+import httpx2
 import pytest
 
-from ai_batch.core.vendor_errors import retry_after_of
+from ai_batch.core.vendor_errors import never_sent, retry_after_of
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,28 @@ def test_retry_after_may_be_a_date(ahead: float, expected: float) -> None:
     """A date to come is waited for, one that has passed is now."""
     date = email.utils.formatdate(time.time() + ahead, usegmt=True)
     assert retry_after_of({"retry-after": date}) == pytest.approx(expected, abs=2.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "expected"),
+    [
+        (httpx2.ConnectError("refused"), None, True),
+        (httpx2.ConnectTimeout("slow"), None, True),
+        (httpx2.PoolTimeout("busy"), None, True),
+        (httpx2.ReadTimeout("silent"), None, False),
+        (httpx2.RemoteProtocolError("cut"), None, False),
+        (httpx2.ConnectTimeout("said so"), aiohttp.ServerDisconnectedError(), False),
+        (httpx2.ConnectTimeout("said so"), aiohttp.ClientOSError(104, "reset"), False),
+        (httpx2.ConnectTimeout("slow"), aiohttp.ConnectionTimeoutError(), True),
+        (httpx2.ReadTimeout("silent"), aiohttp.SocketTimeoutError(), False),
+        (httpx2.ConnectError("refused"), OSError("refused"), True),
+        (aiohttp.ServerDisconnectedError(), None, False),
+        (ValueError("odd"), None, False),
+    ],
+)
+def test_only_a_connection_that_was_never_made_sent_nothing(
+    error: Exception, cause: Exception | None, expected: bool
+) -> None:
+    """Over aiohttp the SDKs call every cut a timeout while connecting: its own error tells."""
+    error.__cause__ = cause
+    assert never_sent(error) is expected

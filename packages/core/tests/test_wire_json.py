@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_batch.core.wire_json import as_object, decoded, merged, tolerant
+from ai_batch.core.wire_json import as_object, decoded, merged, tolerant, unwritable
 
 
 class Inner(msgspec.Struct):
@@ -88,3 +88,30 @@ def test_merged_goes_into_objects() -> None:
     assert merged(base, extra) == {"a": {"b": 1, "c": 3}, "d": [2], "e": None, "g": 1}
     assert base == {"a": {"b": 1, "c": 2}, "d": [1], "e": {"f": 1}}
     assert extra == {"a": {"c": 3}, "d": [2], "e": None, "g": 1}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """Objects within objects."""
+    inner: dict[str, Any] = {}
+    for _ in range(depth):
+        inner = {"a": inner}
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("value", "writable"),
+    [
+        ({"a": [1, "x", None, True, 1.5]}, True),
+        ({"a": float("nan")}, False),
+        ({"a": float("inf")}, False),
+        ({"a": object()}, False),
+        ({"a": {1, 2}}, False),
+        ({"a": "\ud800"}, False),
+        (nested(100_000), False),
+    ],
+)
+def test_what_cannot_be_written_is_told(value: dict[str, Any], writable: bool) -> None:
+    """Encoding would fail, or (NaN) write another value."""
+    reason = unwritable(value)
+    assert (reason is None) is writable
+    assert writable or "can't be written as JSON" in (reason or "")
