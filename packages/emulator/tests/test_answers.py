@@ -285,6 +285,19 @@ def test_a_canned_answer_is_always_the_same(make_lab: Callable[..., Lab]) -> Non
     assert len(vectors) == 2
 
 
+@pytest.mark.parametrize(("form", "kind"), [("base64", str), ("float", list)])
+def test_a_canned_vector_has_the_form_that_was_asked_for(
+    make_lab: Callable[..., Lab], form: str, kind: type
+) -> None:
+    """Numbers, or base64, which clients read ten times as fast."""
+    lab = make_lab(answer="canned")
+    for _ in range(2):
+        raw = lab.client.embeddings.with_raw_response.create(
+            model="m", input=["a"], encoding_format=form
+        )
+        assert isinstance(json.loads(raw.content)["data"][0]["embedding"], kind)
+
+
 def test_another_server_answers(make_lab: Callable[..., Lab]) -> None:
     """Each row goes to the upstream with the caller's key; its refusals fail the row."""
     upstream = make_lab(api_keys=["right"], api_key="right")

@@ -7,7 +7,7 @@ https://docs.cloud.google.com/vertex-ai/generative-ai/docs/embeddings/batch-pred
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -121,15 +121,28 @@ class EmbeddingBody(msgspec.Struct, rename="camel", gc=False):
 
 
 class _SomeVector(msgspec.Struct, gc=False):
-    values: Annotated[Numbers, msgspec.Meta(min_length=1)]
+    values: msgspec.Raw
 
 
 class VectorBody(msgspec.Struct, rename="camel", gc=False):
-    """An ``EmbedContentResponse`` with a vector, as nearly all are."""
+    """An ``EmbedContentResponse`` with something that may be a vector, as nearly all have."""
 
     embedding: _SomeVector
     token_count: str | int | None = None
     usage_metadata: _Usage | None = None
+
+    def is_certain(self) -> bool:
+        """Whether it is a vector for certain, without reading its numbers.
+
+        What is JSON and consists of these bytes is a list of numbers. One that is too large for
+        a float has an exponent above zero: whether it can be read, reading it has to tell.
+        """
+        data = bytes(self.embedding.values)
+        if data.translate(None, b"0123456789.-, ") != b"[]":
+            bare = data.translate(None, b"0123456789.-, e")
+            if bare != b"[]" or data.count(b"e") != data.count(b"e-"):
+                return False
+        return bool(data[1:-1].strip())
 
     def tokens(self) -> int:
         """Input tokens."""

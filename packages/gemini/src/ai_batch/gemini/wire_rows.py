@@ -159,9 +159,9 @@ def split_joined(row: bytes) -> list[bytes]:
 class Format(Generic[BodyT]):
     """How one kind of answers is read: the same fields for ``scan`` and ``decode``.
 
-    ``rows`` read what is an answer for certain, in one go. Of all others ``fault`` tells why a
-    body is none after all, ``answer`` makes the answer of one that is, ``tokens`` reads only its
-    tokens.
+    ``rows`` read, in one go, what is an answer for certain where ``certain`` says so. Of others
+    ``fault`` tells why a body is none after all, ``answer`` makes the answer of one that is,
+    ``tokens`` reads only its tokens.
     """
 
     rows: tuple[msgspec.json.Decoder[Any], ...]
@@ -169,6 +169,7 @@ class Format(Generic[BodyT]):
     fault: Callable[[BodyT], ItemError | None]
     tokens: Callable[[Any], tuple[int, int, int, int, int]]
     answer: Callable[[BodyT, bytes], ChatResponse | EmbeddingResponse]
+    certain: Callable[[Any], bool] = lambda _: True
 
     def scan(self, row: bytes) -> Scan:
         """Whose row it is, how it ended and its tokens. Raises ``ValueError``."""
@@ -178,6 +179,8 @@ class Format(Generic[BodyT]):
                 whole = decoder.decode(row)
             except (ValueError, RecursionError):
                 continue
+            if not self.certain(whole.response):
+                break
             return Scan(whole.key or whole.request.labels.key, None, *self.tokens(whole.response))
         wire_id, outcome = self.decode(row)
         if isinstance(outcome, ItemError):
@@ -238,6 +241,7 @@ EMBEDDINGS = Format(
     fault=embedding_fault,
     tokens=embedding_tokens,
     answer=embedding_answer,
+    certain=VectorBody.is_certain,
 )
 """Vectors of ``embedContent`` models."""
 

@@ -57,17 +57,19 @@ class OpenAIDialect:
         }
         return builders[endpoint]()
 
-    def canned_key(self, endpoint: str, body: JsonObject) -> tuple[str, str, int, int]:
-        """Return what the canned answer depends on: its model, and its number of vectors."""
+    def canned_key(self, endpoint: str, body: JsonObject) -> tuple[str, str, int, int, str]:
+        """Return what the canned answer depends on: its model, and its vectors' number and form."""
         count = dimensions = 0
+        form = ""
         if endpoint == "/v1/embeddings":
             count = input_count(body.get("input"))
             dimensions = dimensions_of(body, self._dimensions)
-        return endpoint, as_text(body.get("model")), count, dimensions
+            form = as_text(body.get("encoding_format"))
+        return endpoint, as_text(body.get("model")), count, dimensions, form
 
     def canned_request(self, endpoint: str, body: JsonObject) -> JsonObject:
         """Return the request whose echo is the canned answer."""
-        _, model, count, dimensions = self.canned_key(endpoint, body)
+        _, model, count, dimensions, form = self.canned_key(endpoint, body)
         texts: list[JsonValue] = [_CANNED] * count
         request: JsonObject = {
             "model": model,
@@ -75,6 +77,8 @@ class OpenAIDialect:
             "input": texts or _CANNED,
             "prompt": _CANNED,
         }
+        if form:
+            request["encoding_format"] = form
         return {**request, "dimensions": dimensions} if dimensions else request
 
     def failure(self, status: int, message: str) -> JsonObject:
