@@ -109,7 +109,7 @@ class Answerer:
 
     async def _ask(self, client: LiveClient, request: Request) -> Outcome | Failure:
         expected = estimate_tokens(request) if self._counts_tokens else 0
-        await self._gate.enter(expected)
+        entered = await self._gate.enter(expected)
         beyond = 0
         try:
             found = await self._call(client, request)
@@ -121,7 +121,7 @@ class Answerer:
                 if self._counts_tokens and not isinstance(found, ItemError):
                     beyond = found.usage.total_tokens - expected
         finally:
-            self._gate.leave(tokens=beyond)
+            self._gate.leave(tokens=beyond, entered=entered)
         return found
 
     async def _call(self, client: LiveClient, request: Request) -> Outcome | Failure:

@@ -92,11 +92,8 @@ _CODES = {429: "rate_limited", 529: "overloaded"}
 
 
 def _of_status(error: BaseException, status: int) -> Failure:
-    body: object = getattr(error, "body", None)
-    known = isinstance(body, Mapping) and len(cast("Mapping[object, object]", body)) > 0
-    detail: object = cast("object", body) if known else str(error)
     headers = _headers_of(error)
-    found = fault(status, detail, request_id=headers.get("x-request-id"))
+    found = fault(status, _body_of(error), request_id=headers.get("x-request-id"))
     mend: ProviderError | None = None
     if status in {401, 403}:
         mend = AuthenticationFailed(found.message, status=status, code=found.code)
@@ -105,7 +102,7 @@ def _of_status(error: BaseException, status: int) -> Failure:
     return Failure(
         error=found,
         limited=status in PAUSING and mend is None,
-        retry_after=retry_after_of(headers),
+        retry_after=_retry_after(error, headers),
         mend=mend,
     )
 
@@ -130,10 +127,31 @@ def _status_of(error: BaseException) -> int | None:
     return None
 
 
+def _body_of(error: BaseException) -> object:
+    """What the server said: most SDKs call it the body, Google's calls it details."""
+    for name in ("body", "details"):
+        found: object = getattr(error, name, None)
+        if isinstance(found, dict) and found:
+            return cast("object", found)
+    return str(error)
+
+
+def _retry_after(error: BaseException, headers: Mapping[str, str]) -> float | None:
+    """Seconds: of the headers, or of what a library has read elsewhere in the answer."""
+    found = retry_after_of(headers)
+    if found is not None:
+        return found
+    known: object = getattr(error, "retry_after", None)
+    if isinstance(known, int | float) and 0.0 <= known < 1e7:
+        return float(known)
+    return None
+
+
 def _headers_of(error: BaseException) -> Mapping[str, str]:
     for owner in (getattr(error, "response", None), error):
         headers: Any = getattr(owner, "headers", None)
-        if isinstance(headers, Mapping):
+        # Those of urllib's errors are no Mapping, but have its method.
+        if callable(getattr(headers, "items", None)):
             found = cast("Mapping[object, object]", headers)
             return {str(name).lower(): str(value) for name, value in found.items()}
     return {}

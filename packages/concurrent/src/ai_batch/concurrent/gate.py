@@ -53,21 +53,26 @@ class Gate:
         self._paused_until = float("-inf")
         self._last = float("-inf")
         self._complaints = 0
+        self._seen = float("-inf")
 
     @property
     def limit(self) -> int:
         """How many calls may be out at once now."""
         return int(self._limit)
 
-    async def enter(self, tokens: int) -> None:
-        """Wait until a call of about so many tokens may go out; it is counted as out then."""
+    async def enter(self, tokens: int) -> float:
+        """Wait until a call of about so many tokens may go out; it is counted as out then.
+
+        Gives the time at which it went out.
+        """
         await self._slot()
         try:
             if self._turn.locked() or self._wait(tokens) > 0.0:
                 await self._queued(tokens)
-            now = self._runtime.clock()
+            now = self._now()
             self._last = now
             self._pace.spend(now, tokens)
+            return now
         except BaseException:
             self._release()
             raise
@@ -78,16 +83,30 @@ class Gate:
             while (wait := self._wait(tokens)) > 0.0:
                 await self._runtime.sleep(wait)
 
-    def _wait(self, tokens: int) -> float:
+    def _now(self) -> float:
         now = self._runtime.clock()
+        if now < self._seen:
+            # The clock was set back: a pause is to last as long as it was meant to.
+            back = self._seen - now
+            self._paused_until -= back
+            self._last -= back
+            self._decreased_at -= back
+        self._seen = now
+        return now
+
+    def _wait(self, tokens: int) -> float:
+        now = self._now()
         wait = max(self._paused_until - now, self._pace.wait(now, tokens))
         if now < self._paused_until + RAMP:
             wait = max(wait, self._last + RAMP / self._limit - now)
         return wait
 
-    def leave(self, *, tokens: int = 0) -> None:
-        """A call has come back; ``tokens`` is what it took beyond what was expected."""
-        self._pace.correct(self._runtime.clock(), tokens)
+    def leave(self, *, tokens: int = 0, entered: float = 0.0) -> None:
+        """A call has come back; ``tokens`` is what it took beyond what was expected.
+
+        ``entered`` is when it went out.
+        """
+        self._pace.correct(self._now(), tokens, entered)
         self._release()
 
     def praise(self) -> None:
@@ -100,7 +119,7 @@ class Gate:
 
     def complain(self, *, retry_after: float | None, limited: bool) -> None:
         """The vendor is overloaded, or (``limited``) wants fewer calls: everybody slows down."""
-        now = self._runtime.clock()
+        now = self._now()
         if limited:
             if now >= self._paused_until:
                 self._complaints += 1

@@ -19,7 +19,7 @@ BURST = 1.0
 """Seconds' worth of calls that may go out at once, after a time in which fewer did."""
 
 LEEWAY = 1e-6
-"""Seconds that sums of floats may be off."""
+"""Seconds that times may be off: those of today have no finer steps."""
 
 
 class Window:
@@ -31,6 +31,7 @@ class Window:
         self._spent: deque[list[float]] = deque()
         self._sum = 0.0
         self._even = 0.0
+        self._seen = float("-inf")
 
     def wait(self, now: float, amount: float) -> float:
         """Seconds until ``amount`` may be spent; 0 when it may be now.
@@ -40,16 +41,17 @@ class Window:
         self._forget(now)
         wait = max(self._even - BURST - now, 0.0)
         missing = self._sum + min(amount, self.limit) - self.limit
-        if missing <= LEEWAY * self.limit:
+        if missing <= 0.0:
             return wait
         for slot, spent in self._spent:
             missing -= spent
-            if missing <= LEEWAY * self.limit:
+            if missing <= 0.0:
                 return max(wait, slot + MINUTE / SLOTS + MINUTE - now)
         return max(wait, MINUTE)
 
     def spend(self, now: float, amount: float) -> None:
-        """Count ``amount`` as spent now; a negative one gives back what was not used."""
+        """Count ``amount`` as spent now."""
+        self._forget(now)
         slot = now - now % (MINUTE / SLOTS)
         if self._spent and self._spent[-1][0] >= slot:
             self._spent[-1][1] += amount
@@ -58,13 +60,32 @@ class Window:
         self._sum += amount
         self._even = max(self._even, now) + amount * MINUTE / self.limit
 
+    def give_back(self, now: float, amount: float, at: float) -> None:
+        """Of what was spent ``at`` that time, so much was not used; it may be forgotten already.
+
+        Counted at any other time, it would raise the limit of the minutes in which it stands.
+        """
+        self._forget(now)
+        for entry in reversed(self._spent):
+            if entry[0] <= at:
+                back = min(amount, entry[1])
+                if at < entry[0] + MINUTE / SLOTS + LEEWAY:
+                    entry[1] -= back
+                    self._sum -= back
+                    self._even -= back * MINUTE / self.limit
+                return
+
     def _forget(self, now: float) -> None:
-        if self._spent and self._spent[-1][0] > now + MINUTE:
-            # The clock was set back: what was spent by the old one can't be placed any more.
-            self._spent.clear()
-            self._sum, self._even = 0.0, now
+        if now < self._seen:
+            # The clock was set back, and what was spent by it is as old as before.
+            for entry in self._spent:
+                entry[0] -= self._seen - now
+            self._even -= self._seen - now
+        self._seen = now
         while self._spent and self._spent[0][0] + MINUTE / SLOTS + MINUTE <= now + LEEWAY:
             self._sum -= self._spent.popleft()[1]
+        if not self._spent:
+            self._sum = 0.0
 
 
 class Pace:
@@ -92,7 +113,11 @@ class Pace:
         if self._tokens is not None:
             self._tokens.spend(now, tokens)
 
-    def correct(self, now: float, tokens: int) -> None:
-        """Count tokens that a call took beyond those it was expected to take."""
-        if self._tokens is not None and tokens:
+    def correct(self, now: float, tokens: int, at: float) -> None:
+        """A call that went out ``at`` that time took so many tokens more than expected, or less."""
+        if self._tokens is None:
+            return
+        if tokens > 0:
             self._tokens.spend(now, tokens)
+        elif tokens < 0:
+            self._tokens.give_back(now, -tokens, at)
