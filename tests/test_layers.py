@@ -21,6 +21,7 @@ CORE_LAYERS = [
     ["errors", "messages", "requests", "results", "events", "provider", "clients"],
     [
         "connections",
+        "listing",
         "vendor_calls",
         "transfers",
         "vendor_errors",
@@ -54,6 +55,7 @@ OPEN_TO_PROVIDERS = {
     "clients",
     "connections",
     "errors",
+    "listing",
     "live",
     "messages",
     "options",
@@ -83,8 +85,8 @@ SLOW = {
     "ray",
     "voyageai",
 }
-# Distributions that are no providers: a server and its tests, and what users start.
-NO_PROVIDERS = {"core", "emulator", "cli", "postgres", "ray"}
+# Distributions that are no providers: a runner, a server and its tests, and what users start.
+NO_PROVIDERS = {"core", "concurrent", "emulator", "cli", "postgres", "ray"}
 
 
 class When(Enum):

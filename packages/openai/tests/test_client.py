@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from ai_batch.core import ChatRequest, UsageError
-from ai_batch.emulator import Emulator
+from ai_batch.emulator import Emulator, Fault
 from ai_batch.openai import OpenAIProcessor
 from ai_batch.openai.client import ClientSettings
 
@@ -66,8 +66,6 @@ def test_a_users_client_is_not_retried_either(
     emulator: Emulator, make_processor: MakeProcessor
 ) -> None:
     """The retries of a user's own client would pay twice: they are off for our calls."""
-    from ai_batch.emulator import Fault
-
     emulator.inject(Fault(route="batches.create", nth=1, status=500, effect=True))
     with openai.OpenAI(api_key="sk-own", base_url=emulator.openai_url) as client:
         assert make_processor(emulator, client=client).process(MESSAGES).completed == 3
@@ -164,3 +162,19 @@ def test_many_processors_share_a_home(
     assert contents == [
         [f"processor {number}, question {n}" for n in range(2)] for number in range(3)
     ]
+
+
+async def test_a_create_that_was_cut_over_aiohttp_is_looked_for(
+    emulator: Emulator, make_processor: MakeProcessor
+) -> None:
+    """The SDK calls it a timeout while connecting, and yet the batch is there: it is found."""
+    emulator.inject(Fault(route="batches.create", nth=1, cut="after"))
+    http = openai.DefaultAioHttpClient()
+    async with openai.AsyncOpenAI(
+        api_key="sk-own", base_url=emulator.openai_url, http_client=http
+    ) as client:
+        processor = make_processor(emulator, client=client)
+        assert (await processor.aprocess(MESSAGES)).completed == 3
+        await asyncio.to_thread(processor.close)
+    assert emulator.stats.creates_attempted == 1
+    assert emulator.stats.batches_created == 1

@@ -7,7 +7,6 @@ that it is ours shows for certain in its rows, once it has ended, by the token i
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,11 +23,12 @@ from ai_batch.anthropic.batches import (
     read_status,
     token_of_row,
 )
-from ai_batch.anthropic.listing import listed, newest, pages
+from ai_batch.anthropic.listing import listed, newest
 from ai_batch.anthropic.prices import cost_of
 from ai_batch.anthropic.settings import AnthropicSettings
 from ai_batch.anthropic.versions import headers_of, variant_of, version_for, version_problems
 from ai_batch.core.errors import Problem, ProviderError, RemoteNotFound, RequestRefused
+from ai_batch.core.listing import pages, statuses
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Candidate, Limits, RemoteStatus, Route, Scan, Submission
 from ai_batch.core.requests import ChatRequest, Request
@@ -37,9 +37,6 @@ from ai_batch.core.results import Outcome, Usage
 __all__ = ["AnthropicProvider"]
 
 ENDPOINT = "/v1/messages"
-
-SINGLE_POLLS = 4
-"""Up to so many batches are asked for one by one; more of them by listing."""
 
 CLOCK_SLACK = 300.0
 """Seconds by which the server's clock may be behind ours, where there is no mark."""
@@ -182,18 +179,12 @@ class AnthropicProvider:
 
     async def poll(self, remote_ids: Sequence[str]) -> dict[str, RemoteStatus]:
         """A few batches one by one, many by listing."""
-        wanted = set(remote_ids)
-        found: dict[str, RemoteStatus] = {}
-        if len(wanted) > SINGLE_POLLS:
-            async for page in pages(self._api):
-                known = [read_status(batch) for batch in page if batch.get("id") in wanted]
-                found |= {status.remote_id: status for status in known}
-                wanted -= found.keys()
-                if len(wanted) <= SINGLE_POLLS:
-                    break
-        for status in await asyncio.gather(*map(self._status, sorted(wanted))):
-            found |= {} if status is None else {status.remote_id: status}
-        return found
+        return await statuses(
+            remote_ids,
+            listed=lambda: pages(self._api.batches),
+            read=read_status,
+            ask=self._status,
+        )
 
     async def _status(self, batch_id: str) -> RemoteStatus | None:
         try:

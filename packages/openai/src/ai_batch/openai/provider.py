@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from ai_batch.core.errors import Problem, ProviderError, RemoteNotFound
+from ai_batch.core.listing import pages, statuses
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.prices import token_cost
 from ai_batch.core.provider import Candidate, Limits, RemoteStatus, Route, Scan, Submission
@@ -27,11 +26,6 @@ MAX_EMBEDDING_INPUTS = 50_000
 
 BATCH_DISCOUNT = 0.5
 """Input and output alike; same page."""
-
-SINGLE_POLLS = 4
-"""Up to so many batches are asked for one by one; more of them by listing."""
-
-MAX_PAGES = 100
 
 CLOCK_SLACK = 300.0
 """Seconds by which the server's clock may be behind ours."""
@@ -166,15 +160,12 @@ class OpenAIProvider:
             for batch in page:
                 yield batch
 
-    async def _pages(self, since: float) -> AsyncIterator[list[JSONObject]]:
-        after: str | None = None
-        for _ in range(MAX_PAGES):
-            page = await self._api.batches(after)
-            batches: list[JSONObject] = page.get("data") or page.get("value") or []
+    async def _pages(self, since: float = 0.0) -> AsyncIterator[list[JSONObject]]:
+        # Azure calls them "value".
+        async for batches in pages(self._api.batches, ("data", "value")):
             yield batches
-            if not batches or page.get("has_more") is False or _older(batches[-1], since):
+            if batches and _older(batches[-1], since):
                 return
-            after = str(batches[-1]["id"])
 
     async def revoke(self, submission: Submission) -> None:
         """Delete the input: a late create then fails at the vendor, who checks for it."""
@@ -189,17 +180,7 @@ class OpenAIProvider:
 
     async def poll(self, remote_ids: Sequence[str]) -> dict[str, RemoteStatus]:
         """A few batches one by one, many by listing."""
-        found: dict[str, RemoteStatus] = {}
-        wanted = set(remote_ids)
-        if len(wanted) > SINGLE_POLLS:
-            async for page in self._pages(0.0):
-                listed = [read_status(batch) for batch in page if batch.get("id") in wanted]
-                found |= {status.remote_id: status for status in listed}
-                wanted -= found.keys()
-                if len(wanted) <= SINGLE_POLLS:
-                    break
-        singles = await asyncio.gather(*(self._status(batch_id) for batch_id in sorted(wanted)))
-        return found | {status.remote_id: status for status in singles if status is not None}
+        return await statuses(remote_ids, listed=self._pages, read=read_status, ask=self._status)
 
     async def _status(self, batch_id: str) -> RemoteStatus | None:
         try:
@@ -233,15 +214,12 @@ class OpenAIProvider:
 
     async def _stray_files(self, submission: Submission) -> set[str | None]:
         names = {_filename(token) for token in submission.strays}
-        page: dict[str, Any] = await self._api.files()
-        found: set[str | None] = set()
-        for _ in range(MAX_PAGES):
-            files: list[JSONObject] = page.get("data") or []
-            found |= {str(file["id"]) for file in files if file.get("filename") in names}
-            if not files or page.get("has_more") is not True:
-                break
-            page = await self._api.files(str(files[-1]["id"]))
-        return found
+        return {
+            str(file["id"])
+            async for files in pages(self._api.files)
+            for file in files
+            if file.get("filename") in names
+        }
 
     async def _cancel_strays(self, submission: Submission) -> None:
         since = (submission.intent_at or 0.0) - 2 * 86400.0

@@ -1,0 +1,61 @@
+"""Lists of a vendor's batches and files, page by page, and what became of many batches at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from ai_batch.core.messages import JSONObject
+from ai_batch.core.provider import RemoteStatus
+
+__all__ = ["pages", "statuses"]
+
+MAX_PAGES = 100
+
+SINGLES = 4
+"""Up to so many batches are asked for one by one; more of them by listing."""
+
+
+async def pages(
+    page: Callable[[str | None], Awaitable[JSONObject]], keys: Sequence[str] = ("data",)
+) -> AsyncIterator[list[JSONObject]]:
+    """The entries of a list, page by page; ``page`` gets the one after an entry's id.
+
+    ``keys`` are the names that the entries may go by. A server that repeats itself is not asked
+    for ever.
+    """
+    after: str | None = None
+    for _ in range(MAX_PAGES):
+        found = await page(after)
+        entries: list[JSONObject] = []
+        for key in keys:
+            entries = entries or found.get(key) or []
+        yield entries
+        last = str(entries[-1].get("id")) if entries else None
+        if last is None or found.get("has_more") is False or last == after:
+            return
+        after = last
+
+
+async def statuses(
+    remote_ids: Sequence[str],
+    *,
+    listed: Callable[[], AsyncIterator[list[JSONObject]]],
+    read: Callable[[JSONObject], RemoteStatus],
+    ask: Callable[[str], Awaitable[RemoteStatus | None]],
+) -> dict[str, RemoteStatus]:
+    """What became of the batches: a few are asked for one by one, many are listed first.
+
+    ``ask`` gives None for a batch that the vendor does not know; those are left out.
+    """
+    wanted = set(remote_ids)
+    found: dict[str, RemoteStatus] = {}
+    if len(wanted) > SINGLES:
+        async for batches in listed():
+            known = map(read, batches)
+            found |= {one.remote_id: one for one in known if one.remote_id in wanted}
+            wanted -= found.keys()
+            if len(wanted) <= SINGLES:
+                break
+    singles = await asyncio.gather(*map(ask, sorted(wanted)))
+    return found | {one.remote_id: one for one in singles if one is not None}
