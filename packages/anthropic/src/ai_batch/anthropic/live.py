@@ -74,6 +74,8 @@ class AnthropicChat:
             client=client,
         )
         self._connection.check()
+        # The whole address: the SDK takes a tenth of a call to put it together.
+        self._url = f"{self._connection.url}{ENDPOINT}"
         self._headers: dict[str, dict[str, str]] = {}
         self._calls = _calls(self._connection)
 
@@ -131,7 +133,7 @@ class AnthropicChat:
         import httpx2
 
         def work(client: Any) -> Any:
-            return client.post(ENDPOINT, content=body, cast_to=httpx2.Response, options=options)
+            return client.post(self._url, content=body, cast_to=httpx2.Response, options=options)
 
         return await self._calls.run(work)
 
