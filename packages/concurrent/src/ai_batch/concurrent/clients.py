@@ -106,4 +106,5 @@ def _name_of(given: object) -> str:
     while isinstance(given, functools.partial):
         given = given.func
     owner = given if hasattr(given, "__qualname__") else type(given)
-    return f"{owner.__module__}.{getattr(owner, '__qualname__', '')}"
+    # Methods of built-in types have no module.
+    return f"{getattr(owner, '__module__', None) or ''}.{getattr(owner, '__qualname__', '')}"

@@ -61,7 +61,9 @@ def failure_of(error: BaseException) -> Failure:
             return _of_status(known, status)
     retryable = any(_of_transport(known) for known in _chain(error))
     code = "connection_error" if retryable else "client_error"
-    return Failure(error=_item(code, f"{type(error).__name__}: {error}", retryable=retryable))
+    return Failure(
+        error=_item(code, f"{type(error).__name__}: {_text_of(error)}", retryable=retryable)
+    )
 
 
 def wrong_answer(found: object, wanted: str) -> Failure:
@@ -118,22 +120,37 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _status_of(error: BaseException) -> int | None:
-    response = getattr(error, "response", None)
+    response = _of(error, "response")
     for owner in (error, response):
         for name in ("status_code", "status", "http_status", "code"):
-            value = getattr(owner, name, None)
+            value = _of(owner, name)
             if isinstance(value, int) and not isinstance(value, bool) and 400 <= value < 600:
                 return value
     return None
 
 
+def _of(owner: object, name: str) -> Any:
+    """An attribute of a foreign object; None where there is none, or none to be had."""
+    try:
+        return getattr(owner, name, None)
+    except Exception:  # noqa: BLE001 - a property may raise whatever it likes
+        return None
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - as of some errors that were made by hand
+        return "it has no text"
+
+
 def _body_of(error: BaseException) -> object:
     """What the server said: most SDKs call it the body, Google's calls it details."""
     for name in ("body", "details"):
-        found: object = getattr(error, name, None)
+        found: object = _of(error, name)
         if isinstance(found, dict) and found:
             return cast("object", found)
-    return str(error)
+    return _text_of(error)
 
 
 def _retry_after(error: BaseException, headers: Mapping[str, str]) -> float | None:
@@ -141,15 +158,15 @@ def _retry_after(error: BaseException, headers: Mapping[str, str]) -> float | No
     found = retry_after_of(headers)
     if found is not None:
         return found
-    known: object = getattr(error, "retry_after", None)
+    known: object = _of(error, "retry_after")
     if isinstance(known, int | float) and 0.0 <= known < 1e7:
         return float(known)
     return None
 
 
 def _headers_of(error: BaseException) -> Mapping[str, str]:
-    for owner in (getattr(error, "response", None), error):
-        headers: Any = getattr(owner, "headers", None)
+    for owner in (_of(error, "response"), error):
+        headers: Any = _of(owner, "headers")
         # Those of urllib's errors are no Mapping, but have its method.
         if callable(getattr(headers, "items", None)):
             found = cast("Mapping[object, object]", headers)
