@@ -20,7 +20,7 @@ ROUND = 1.0
 """Seconds within which further complaints are about calls that were out already."""
 
 RAMP = 1.0
-"""Seconds over which the calls that a pause held back are spread."""
+"""Seconds, at most, over which the calls that a pause held back are spread: as long as it was."""
 
 BASE, CAP = 0.5, 60.0
 
@@ -51,6 +51,7 @@ class Gate:
         self._queue: deque[asyncio.Future[None]] = deque()
         self._turn = asyncio.Lock()
         self._paused_until = float("-inf")
+        self._ramp = 0.0
         self._last = float("-inf")
         self._complaints = 0
         self._seen = float("-inf")
@@ -97,8 +98,8 @@ class Gate:
     def _wait(self, tokens: int) -> float:
         now = self._now()
         wait = max(self._paused_until - now, self._pace.wait(now, tokens))
-        if now < self._paused_until + RAMP:
-            wait = max(wait, self._last + RAMP / self._limit - now)
+        if now < self._paused_until + self._ramp:
+            wait = max(wait, self._last + self._ramp / self._limit - now)
         return wait
 
     def leave(self, *, tokens: int = 0, entered: float = 0.0) -> None:
@@ -126,6 +127,7 @@ class Gate:
             rest = retry_after
             if rest is None:
                 rest = full_jitter(self._complaints, self._runtime.random())
+            self._ramp = min(RAMP, max(rest, self._paused_until - now))
             self._paused_until = max(self._paused_until, now + rest)
         if self._adaptive and now - self._decreased_at >= ROUND:
             self._decreased_at = now
