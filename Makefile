@@ -8,13 +8,16 @@ HATCH ?= .hatch/bin/hatch
 VERSIONS = 3.11 3.12 3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help test check lint types fix matrix lowest dist docs demo bench lock clean
+.PHONY: help test adapters check lint types fix matrix lowest dist docs demo bench lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: $(HATCH) ## Run the tests; `make test ARGS="-k plan"` hands arguments to pytest.
 	$(HATCH) run test $(ARGS)
+
+adapters: $(HATCH) ## Run the tests with models of LangChain and Pydantic AI, which need both.
+	$(HATCH) run adapters:test $(ARGS)
 
 check: $(HATCH) ## Run what a change must pass: lint, types, and the tests with their coverage.
 	$(HATCH) run check

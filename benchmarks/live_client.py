@@ -15,11 +15,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import openai
-from benchmarks.batch_client import TEXT, memory, processor_seconds
 
 from ai_batch.concurrent import ConcurrentProcessor
 from ai_batch.core import ChatRequest, user
 from ai_batch.openai import OpenAIChat
+from benchmarks.batch_client import TEXT, memory, processor_seconds
 
 MODEL = "gpt-4o-mini"
 

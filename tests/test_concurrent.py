@@ -11,7 +11,7 @@ import pytest
 
 from ai_batch.anthropic import AnthropicChat
 from ai_batch.concurrent import ConcurrentProcessor
-from ai_batch.core import ChatRequest, EmbeddingRequest
+from ai_batch.core import AuthenticationFailed, ChatRequest, EmbeddingRequest, Request, Result
 from ai_batch.emulator import AnthropicLimits, Emulator, Fault, GeminiLimits, Latency, Limits
 from ai_batch.gemini import GeminiChat, GeminiEmbedder
 from ai_batch.openai import OpenAIChat, OpenAIEmbedder, OpenAIProcessor
@@ -121,8 +121,6 @@ def test_cut_and_hanging_calls_are_made_again(tmp_path: Path, vendor: Any) -> No
 @pytest.mark.parametrize("vendor", CHATS)
 def test_a_wrong_key_stops_the_run_and_can_be_mended(tmp_path: Path, vendor: Any) -> None:
     """The error is the vendor's, without the key in it."""
-    from ai_batch.core import AuthenticationFailed
-
     with Emulator(api_keys=["right"]) as emulator:
         client = CHATS[vendor](emulator)
         with (
@@ -135,26 +133,31 @@ def test_a_wrong_key_stops_the_run_and_can_be_mended(tmp_path: Path, vendor: Any
 
 def test_live_and_batch_answers_are_alike(tmp_path: Path) -> None:
     """Chats and embeddings: only ids and prices differ."""
-    requests = [*prompts(2), EmbeddingRequest(id="e", texts=["a", "b"], dimensions=8)]
+    embedding = EmbeddingRequest(id="e", texts=["a", "b"], dimensions=8)
+    requests: list[Request] = [*prompts(2), embedding]
+    chats, vectors = "gpt-4o-mini", "text-embedding-3-small"
     with Emulator() as emulator:
         address: dict[str, Any] = {"base_url": emulator.openai_url, "api_key": "test"}
-        models = {"model": "gpt-4o-mini", "embedding_model": "text-embedding-3-small"}
-        batch = OpenAIProcessor(**models, **address, home=tmp_path / "batch")
+        batch = OpenAIProcessor(
+            model=chats, embedding_model=vectors, home=tmp_path / "batch", **address
+        )
         live = ConcurrentProcessor(
-            chat=OpenAIChat(model=models["model"], **address),
-            embedder=OpenAIEmbedder(model=models["embedding_model"], **address),
+            chat=OpenAIChat(model=chats, **address),
+            embedder=OpenAIEmbedder(model=vectors, **address),
             home=tmp_path / "live",
         )
         with batch, live:
             for one, other in zip(batch.process(requests), live.process(requests), strict=True):
-                if one.chat is not None and other.chat is not None:
-                    assert one.chat.content == other.chat.content
-                    assert one.chat.finish_reason == other.chat.finish_reason
-                else:
-                    assert one.embedding is not None
-                    assert other.embedding is not None
-                    assert one.embedding.vectors == other.embedding.vectors
+                assert contents(one) == contents(other)
                 assert one.usage == other.usage
+
+
+def contents(result: Result) -> object:
+    """What was answered."""
+    if result.chat is not None:
+        return result.chat.content, result.chat.finish_reason
+    assert result.embedding is not None
+    return result.embedding.vectors
 
 
 def test_geminis_vectors_come_at_once_too(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import struct
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import openai
 import pytest
@@ -287,7 +287,7 @@ def test_a_canned_answer_is_always_the_same(make_lab: Callable[..., Lab]) -> Non
 
 @pytest.mark.parametrize(("form", "kind"), [("base64", str), ("float", list)])
 def test_a_canned_vector_has_the_form_that_was_asked_for(
-    make_lab: Callable[..., Lab], form: str, kind: type
+    make_lab: Callable[..., Lab], form: Literal["base64", "float"], kind: type
 ) -> None:
     """Numbers, or base64, which clients read ten times as fast."""
     lab = make_lab(answer="canned")

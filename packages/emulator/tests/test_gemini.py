@@ -514,7 +514,7 @@ def test_inline_embeddings_come_in_order(studio: Studio) -> None:
     texts = ["one", "two", "three", "one"]
     source = types.EmbeddingsBatchJobSource(
         inlined_requests=types.EmbedContentBatch(
-            contents=list(texts), config=types.EmbedContentConfig(output_dimensionality=4)
+            contents=[*texts], config=types.EmbedContentConfig(output_dimensionality=4)
         )
     )
     job = studio.client.batches.create_embeddings(model="gemini-embedding-2", src=source)
