@@ -511,10 +511,10 @@ def test_embeddings_of_a_file(studio: Studio) -> None:
 @pytest.mark.filterwarnings("ignore:.*create_embeddings.* is experimental")
 def test_inline_embeddings_come_in_order(studio: Studio) -> None:
     """They have no key, so that their order is all there is."""
-    texts = ["one", "two", "three", "one"]
+    texts: list[Any] = ["one", "two", "three", "one"]
     source = types.EmbeddingsBatchJobSource(
         inlined_requests=types.EmbedContentBatch(
-            contents=[*texts], config=types.EmbedContentConfig(output_dimensionality=4)
+            contents=texts, config=types.EmbedContentConfig(output_dimensionality=4)
         )
     )
     job = studio.client.batches.create_embeddings(model="gemini-embedding-2", src=source)
