@@ -1,4 +1,4 @@
-"""Live calls in a process of their own: a plain loop of the SDK's, the raw call, or ai-batch.
+"""Live calls in a process of their own: a plain loop of the SDK's, our client, or ai-batch.
 
 Prints one line of JSON. Memory is the highest above what the imports took.
 """
@@ -66,19 +66,19 @@ def loop(url: str, count: int, concurrency: int) -> int:
     return asyncio.run(main())
 
 
-def raw(url: str, count: int, concurrency: int) -> int:
+def client(url: str, count: int, concurrency: int) -> int:
     """The live client alone, without anything kept: the most that ai-batch could reach."""
 
     async def main() -> int:
-        client = OpenAIChat(model=MODEL, base_url=url, api_key="test")
+        chat = OpenAIChat(model=MODEL, base_url=url, api_key="test")
 
         async def ask(text: str) -> bool:
-            return bool((await client.chat(ChatRequest(messages=text))).content)
+            return bool((await chat.chat(ChatRequest(messages=text))).content)
 
         try:
             return await bounded(count, concurrency, ask)
         finally:
-            await client.aclose()
+            await chat.aclose()
 
     return asyncio.run(main())
 
@@ -93,7 +93,7 @@ def ours(url: str, count: int, concurrency: int) -> int:
             return sum(result.chat is not None and bool(result.chat.content) for result in response)
 
 
-WAYS: dict[str, Callable[[str, int, int], int]] = {"loop": loop, "raw": raw, "ai-batch": ours}
+WAYS: dict[str, Callable[[str, int, int], int]] = {"loop": loop, "client": client, "ai-batch": ours}
 
 
 def main() -> None:

@@ -5,14 +5,16 @@ noisy: processor seconds are steadier than seconds, and ratios within one run st
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from ai_batch.emulator import Emulator
 
@@ -94,6 +96,34 @@ def jobs(kind: str, providers: list[str], counts: list[int], runs: int) -> None:
     table(TITLES[kind], [*names, *rates, *stages, "peak MB above imports"], rows)
 
 
+@contextlib.contextmanager
+def instant_server(latency: float) -> Iterator[str]:
+    """The address of a chat server in a process of its own."""
+    command = [sys.executable, str(HERE / "instant_server.py"), "--latency", str(latency)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        yield cast("IO[str]", server.stdout).readline().strip()
+        cast("IO[str]", server.stdin).close()
+
+
+def live(latency: float, cases: list[tuple[str, int, int]], runs: int) -> None:
+    """Live calls: a plain loop of the SDK's, our client alone, and whole jobs, in turn."""
+    rows: list[list[str]] = []
+    client = str(HERE / "live_client.py")
+    with instant_server(latency) as url:
+        for _, (way, count, concurrency) in itertools.product(range(runs), cases):
+            command = [client, "--url", url, "--way", way, "--count", str(count)]
+            found = json.loads(python(*command, "--concurrency", str(concurrency)))
+            figures = (f"{found['wall_s']:.1f}", f"{found['cpu_s']:.2f}")
+            rates = (f"{found['per_second']:,.0f}", f"{count / found['cpu_s']:,.0f}")
+            sizes = (f"{count:,}", str(concurrency))
+            rows.append([way, *sizes, *figures, *rates, f"{found['peak_mb']:.1f}"])
+    names = ["way", "calls", "at once", "wall s", "processor s", "calls per second"]
+    rest = ["calls per processor second", "peak MB above imports"]
+    table(f"Live calls of a server that answers in {latency:g} s", [*names, *rest], rows)
+
+
 def _row(figures: dict[str, Any]) -> list[str]:
     stages = ("cpu_plan_and_submit_s", "cpu_collect_s", "cpu_results_s")
     return [
@@ -129,6 +159,10 @@ def main() -> None:
     imports(5)
     schedules()
     jobs("chat", arguments.providers, arguments.count, arguments.runs)
+    calls = [("loop", 2000, 100), ("client", 8000, 100), ("ai-batch", 8000, 100)]
+    live(0.0, calls, arguments.runs)
+    live(0.5, [("client", 10_000, 500), ("ai-batch", 10_000, 500)], arguments.runs)
+    live(0.0, [("ai-batch", 1000, 100), ("ai-batch", 100_000, 100)], 1)
     with_vectors = [name for name in arguments.providers if name != "anthropic"]
     jobs("embedding", with_vectors, arguments.embeddings, arguments.runs)
 
