@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ai_batch.core.connections import fingerprint
 from ai_batch.core.errors import ProviderNotInstalled, UsageError
 from ai_batch.gemini.sdk import http_options, inner
 
@@ -100,10 +100,8 @@ class ClientSettings:
     @property
     def key_fingerprint(self) -> str:
         """Tells accounts apart without giving the key away."""
-        parts = [self.secret or "", *map(str, self.place if self.vertex else ())]
-        parts += [f"{name}:{value}" for name, value in sorted((self.extra_headers or {}).items())]
-        digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=6, person=b"ai-batch")
-        return digest.hexdigest()
+        tenant = map(str, self.place if self.vertex else ())
+        return fingerprint(self.secret, *tenant, headers=self.extra_headers)
 
     def check(self) -> None:
         """Raises ``UsageError`` when it is not told who asks."""
@@ -140,30 +138,29 @@ def _vertex_url(location: str | None) -> str:
     return f"https://{location}-aiplatform.googleapis.com"
 
 
-def make_client(settings: ClientSettings) -> Client:
-    """The SDK's client, without retries and without aiohttp, or the user's as it is.
+def make_client(
+    settings: ClientSettings, transport: Callable[[ClientSettings], dict[str, Any]] | None = None
+) -> Client:
+    """The SDK's client, without retries, or the user's as it is.
 
+    ``transport`` gives further options of HTTP; without it calls go over httpx2 and not aiohttp.
     Raises ``ProviderNotInstalled`` where the SDK is missing.
     """
     if settings.client is not None:
         return settings.client
     try:
-        import httpx2
         from google import genai
         from google.genai import types
     except ImportError as error:
         raise ProviderNotInstalled(
             f"Google's SDK can't be imported ({error}): pip install ai-batch-gemini"
         ) from None
-    timeout = httpx2.Timeout(settings.timeout, connect=min(CONNECT_SECONDS, settings.timeout))
     options = types.HttpOptions(
         base_url=settings.url,
         api_version=settings.api_version,
         headers=dict(settings.extra_headers or {}),
         timeout=int(settings.timeout * 1000),
-        # One's own client: where aiohttp is installed the SDK prefers it, and then sends a call
-        # that was cut a second time, without being asked to.
-        httpx_async_client=httpx2.AsyncClient(timeout=timeout, follow_redirects=True),
+        **(transport or _over_httpx)(settings),
     )
     if not settings.vertex:
         # Servers of one's own may want no key, the SDK always does.
@@ -178,6 +175,17 @@ def make_client(settings: ClientSettings) -> Client:
         credentials=settings.credentials or _stand_in(settings),
         http_options=options,
     )
+
+
+def _over_httpx(settings: ClientSettings) -> dict[str, Any]:
+    """A client of one's own: where aiohttp is installed the SDK prefers it.
+
+    It then sends a call that was cut a second time, without being asked to.
+    """
+    import httpx2
+
+    timeout = httpx2.Timeout(settings.timeout, connect=min(CONNECT_SECONDS, settings.timeout))
+    return {"httpx_async_client": httpx2.AsyncClient(timeout=timeout, follow_redirects=True)}
 
 
 def _stand_in(settings: ClientSettings) -> Credentials | None:

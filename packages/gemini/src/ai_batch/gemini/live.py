@@ -18,7 +18,6 @@ from ai_batch.core.errors import (
     AIBatchError,
     Problem,
     ProviderError,
-    ProviderNotInstalled,
     UsageError,
 )
 from ai_batch.core.live import answered, as_answer_error, embedded, ready, wrong_kind
@@ -35,7 +34,7 @@ from ai_batch.core.results import (
 from ai_batch.core.wire_faults import invalid
 from ai_batch.core.wire_json import decoded
 from ai_batch.gemini import wire
-from ai_batch.gemini.client import ClientSettings, _stand_in, close_client, make_client
+from ai_batch.gemini.client import CONNECT_SECONDS, ClientSettings, close_client, make_client
 from ai_batch.gemini.errors import translated
 from ai_batch.gemini.prices import cost_of
 from ai_batch.gemini.sdk import inner, one_attempt
@@ -100,7 +99,7 @@ class _LiveClient:
         )
         settings.check()
         close = close_client if client is None else None
-        self._clients: Clients[Client] = Clients(lambda: _make_client(settings), close)
+        self._clients: Clients[Client] = Clients(lambda: make_client(settings, _transport), close)
 
     @property
     def model(self) -> str:
@@ -140,7 +139,7 @@ class _LiveClient:
             answer = await inner(client).async_request("post", f"{name}:{method}", body, options)
             return str(answer.body or "").encode()
         except Exception as error:  # noqa: BLE001 - the border: everything is translated
-            failure = _translated(error, settings.secret)
+            failure = _translated(error, settings.hidden)
         raise failure from None
 
 
@@ -161,51 +160,19 @@ def _check(model: str, backend: str, given: Mapping[str, object], client: object
         raise UsageError(f"{wrong} is for the other API: use backend={fitting!r}, or leave it out")
 
 
-def _make_client(settings: ClientSettings) -> Client:
-    """A client for many calls at once, or the user's as it is."""
-    if settings.client is not None:
-        return make_client(settings)
-    try:
-        from google import genai
-    except ImportError as error:
-        raise ProviderNotInstalled(
-            f"Google's SDK can't be imported ({error}): pip install ai-batch-gemini"
-        ) from None
-    options = _options(settings)
-    if not settings.vertex:
-        # Servers of one's own may want no key, the SDK always does.
-        key = settings.secret or "none"
-        return genai.Client(vertexai=False, api_key=key, http_options=options)
-    project, location = settings.place
-    # As arguments: with a base URL, the SDK forgets those that come from the environment.
-    return genai.Client(
-        vertexai=True,
-        project=project,
-        location=location,
-        credentials=settings.credentials or _stand_in(settings),
-        http_options=options,
-    )
-
-
-def _options(settings: ClientSettings) -> Any:
-    """Where aiohttp is installed the SDK prefers it: calls cost half as much over it."""
+def _transport(settings: ClientSettings) -> dict[str, Any]:
+    """Many connections; where aiohttp is installed the SDK takes it, at half the cost of a call."""
     import httpx2
     from google.genai import types
 
-    given: dict[str, Any] = {}
+    # Else the SDK sends a call that was cut over aiohttp a second time.
+    given: dict[str, Any] = {"retry_options": types.HttpRetryOptions(attempts=1)}
     if importlib.util.find_spec("aiohttp") is None:
-        timeout = httpx2.Timeout(settings.timeout, connect=min(10.0, settings.timeout), pool=None)
+        connect = min(CONNECT_SECONDS, settings.timeout)
+        timeout = httpx2.Timeout(settings.timeout, connect=connect, pool=None)
         limits = httpx2.Limits(max_connections=MANY, max_keepalive_connections=MANY)
         given["httpx_async_client"] = httpx2.AsyncClient(timeout=timeout, limits=limits)
-    return types.HttpOptions(
-        base_url=settings.url,
-        api_version=settings.api_version,
-        headers=dict(settings.extra_headers or {}),
-        timeout=int(settings.timeout * 1000),
-        # Else the SDK sends a call that was cut over aiohttp a second time.
-        retry_options=types.HttpRetryOptions(attempts=1),
-        **given,
-    )
+    return given
 
 
 def _translated(error: Exception, secret: str | None) -> AIBatchError:
