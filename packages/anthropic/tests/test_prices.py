@@ -37,12 +37,12 @@ def test_a_batch_costs_half(usage: Usage, live: float) -> None:
     assert cost_of(HAIKU, usage, batch=True) == pytest.approx(live / 2)
 
 
-def test_a_job_is_not_one_long_request() -> None:
-    """Millions of tokens in short requests have the price of short requests."""
-    small = cost_of("claude-sonnet-4-5", Usage(input_tokens=1000), batch=True)
-    large = cost_of("claude-sonnet-4-5", Usage(input_tokens=1000 * MILLION), batch=True)
-    assert small is not None
-    assert large == pytest.approx(small * MILLION)
+def test_a_long_request_costs_more_per_token() -> None:
+    """Above 200,000 tokens in one request Anthropic asks twice as much for each of them."""
+    short = cost_of("claude-sonnet-4-5", Usage(input_tokens=100_000), batch=True)
+    long = cost_of("claude-sonnet-4-5", Usage(input_tokens=300_000), batch=True)
+    assert short is not None
+    assert long == pytest.approx(short * 6)
 
 
 def test_a_model_that_nobody_knows_has_no_price() -> None:

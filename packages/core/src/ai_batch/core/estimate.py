@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ai_batch.core.prices import cost_of_many
 from ai_batch.core.provider import Formats
 from ai_batch.core.results import Usage
 
@@ -36,7 +38,8 @@ def estimate_plan(plan: Plan, provider: Formats) -> Estimate:
     for route, totals in plan.routes.items():
         usage = Usage(input_tokens=totals.input_tokens, output_tokens=totals.output_tokens)
         for batch, found in costs.items():
-            found.append(provider.cost(route, usage, batch=batch))
+            price = partial(provider.cost, route, batch=batch)
+            found.append(cost_of_many(price, usage, totals.requests))
     return Estimate(
         requests=plan.total,
         batches=len(plan.drafts),

@@ -124,7 +124,7 @@ class Ledger(Leases):
             row = tx.execute(SELECT_TOTALS, (job_id,))[0]
             # Not by its answers: a shard whose answers are of no use, or only parts, was paid too.
             usages = tx.execute(
-                "SELECT route, usage FROM shard WHERE job_id = ? AND usage <> ?",
+                "SELECT route, usage, count FROM shard WHERE job_id = ? AND usage <> ?",
                 (job_id, NO_USAGE),
             )
         return read_totals(row, usages)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from ai_batch.core.events import JobState, Progress
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.options import Options
-from ai_batch.core.provider import Formats, Route
-from ai_batch.core.records import JobRecord
-from ai_batch.core.results import Usage
+from ai_batch.core.prices import cost_of_many
+from ai_batch.core.provider import Formats
+from ai_batch.core.records import JobRecord, Totals
 
 __all__ = ["ProgressMeter", "cost_of", "read_progress"]
 
@@ -22,11 +23,12 @@ FRESH = 0.25
 """Seconds for which sums are not read anew from the ledger."""
 
 
-def cost_of(usage: Mapping[Route, Usage], provider: Formats) -> float | None:
+def cost_of(totals: Totals, provider: Formats) -> float | None:
     """USD for the tokens of each route at the batch price; None where one is not known."""
     total = 0.0
-    for route, tokens in usage.items():
-        cost = provider.cost(route, tokens, batch=True)
+    for route, usage in totals.usage.items():
+        price = partial(provider.cost, route, batch=True)
+        cost = cost_of_many(price, usage, totals.requests[route])
         if cost is None:
             return None
         total += cost
@@ -54,7 +56,7 @@ def read_progress(ledger: Ledger, provider: Formats, job_id: str) -> Progress:
         batches=totals.batches,
         batches_done=totals.batches_done,
         usage=totals.all_usage,
-        cost=cost_of(totals.usage, provider),
+        cost=cost_of(totals, provider),
         started_at=record.created_at,
         elapsed=elapsed,
         eta=0.0 if record.finished else eta,

@@ -199,7 +199,10 @@ class Formats(Protocol):
         ...
 
     def cost(self, route: Route, usage: Usage, *, batch: bool) -> float | None:
-        """USD for the tokens, at batch or at live price; None where the price is not known."""
+        """USD for one request's tokens, at batch or at live price; None where it is not known.
+
+        The tokens of many requests come in parts of a request's length: a price may depend on it.
+        """
         ...
 
     async def aclose(self) -> None:

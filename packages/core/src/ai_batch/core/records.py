@@ -126,7 +126,10 @@ def read_job(row: Row) -> JobRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """A job's shards, summed: one query, whatever their number. ``usage`` is by route."""
+    """A job's shards, summed: one query, whatever their number.
+
+    ``usage`` is by route, and ``requests`` counts those that it comes from.
+    """
 
     batches: int = 0
     batches_done: int = 0
@@ -137,6 +140,7 @@ class Totals:
     in_flight: int = 0
     done_remotely: int = 0
     usage: Mapping[Route, Usage] = field(default_factory=dict[Route, Usage])
+    requests: Mapping[Route, int] = field(default_factory=dict[Route, int])
 
     @property
     def all_usage(self) -> Usage:
@@ -144,15 +148,17 @@ class Totals:
         return sum(self.usage.values(), Usage())
 
 
-COUNTS = tuple(column.name for column in fields(Totals))[:-1]
+COUNTS = tuple(column.name for column in fields(Totals))[:-2]
 
 
 def read_totals(counts: Row, usages: Sequence[Row]) -> Totals:
-    """The totals of a row of counts, in the order of the fields, and of shards' usages."""
+    """The totals of a row of counts, in the order of the fields, and of what shards have used."""
     by_route: dict[Route, Usage] = {}
-    for route_text, usage_text in usages:
+    requests: dict[Route, int] = {}
+    for route_text, usage_text, count in usages:
         route = Route(*json.loads(route_text))
         usage = Usage(**dict(zip(Usage.model_fields, json.loads(usage_text), strict=True)))
         by_route[route] = by_route.get(route, Usage()) + usage
+        requests[route] = requests.get(route, 0) + int(count)
     values = {name: int(value) for name, value in zip(COUNTS, counts, strict=True)}
-    return Totals(**values, usage=by_route)
+    return Totals(**values, usage=by_route, requests=requests)

@@ -74,7 +74,7 @@ class JobContext:
             completed=totals.completed,
             failed=totals.failed,
             usage=totals.all_usage,
-            pricing=partial(cost_of, totals.usage, self.provider),
+            pricing=partial(cost_of, totals, self.provider),
             source=self.reader(),
             on_read=lambda: read_to_end(ledger, job_id),
         )
