@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from ai_batch.core import (
     BatchResponse,
     ChatRequest,
+    ChatResponse,
     CompleteEvent,
     EmbeddingRequest,
     ErrorEvent,
@@ -24,9 +25,12 @@ from ai_batch.core import (
     NativeProcessor,
     ProgressEvent,
     Result,
+    Usage,
     UsageError,
 )
 from ai_batch.core.errors import AuthenticationFailed
+from ai_batch.core.provider import Route
+from ai_batch.core.results import Outcome
 from ai_batch.core.testing import FakeBatch, FakeProvider, FakeVendor, Fate
 
 
@@ -194,6 +198,30 @@ def test_cost_and_usage_are_summed(bench: Bench) -> None:
 
     assert tokens == 5
     assert cost == pytest.approx((5 + 2) / 1e6 * 0.5)
+
+
+@pytest.mark.parametrize(("size", "count", "price"), [(50_000, 8, 1), (150_000, 3, 2)])
+def test_each_request_is_priced_by_its_own_length(
+    bench: Bench, size: int, count: int, price: int
+) -> None:
+    """Where long requests cost more per token, many short ones together are none of them."""
+
+    class Tiered(FakeProvider):
+        def cost(self, route: Route, usage: Usage, *, batch: bool) -> float | None:
+            return usage.input_tokens * (2 if usage.input_tokens > 128_000 else 1)
+
+    bench.make = Tiered
+    requests = [f"{number:0{size}}" for number in range(count)]
+
+    async def script(processor: NativeProcessor) -> tuple[float | None, float | None]:
+        response = await processor.aprocess(requests)
+        return response.cost, processor.estimate(requests).batch_cost
+
+    cost, estimate = bench.run(script)
+
+    assert cost == pytest.approx(size * count * price)
+    assert estimate is not None
+    assert estimate < size * count
 
 
 # -- the stream -----------------------------------------------------------------------------------
@@ -416,6 +444,56 @@ def test_answers_become_instances_of_their_type(tmp_path: Path) -> None:
     assert first.chat.parsed == City(name="Berlin")
     assert second.error is not None
     assert (second.error.code, second.error.raw) == ("invalid_output", "Paris")
+
+
+@pytest.mark.parametrize(
+    ("answers", "attempts", "code"),
+    [
+        (["Paris", '{"name": "Paris"}'], 2, None),
+        (["Paris", "{}", "[]"], 3, "invalid_output"),
+    ],
+    ids=["the second fits", "none fits"],
+)
+def test_answers_that_do_not_fit_are_asked_again_if_wanted(
+    tmp_path: Path, answers: list[str], attempts: int, code: str | None
+) -> None:
+    """Within the attempts; all answers are paid for, and the fitting ones stay."""
+
+    def answer(text: str, times: int) -> str:
+        return answers[times - 1] if text == "France" else '{"name": "Berlin"}'
+
+    vendor = FakeVendor(answer=answer)
+    requests = [ChatRequest(messages=text, output_type=City) for text in ("Germany", "France")]
+
+    async def script(processor: NativeProcessor) -> tuple[list[Result], int]:
+        response = await processor.aprocess(requests)
+        return response[:], response.usage.output_tokens
+
+    results, tokens = Bench(tmp_path, vendor).run(script, retry_invalid=True)
+
+    assert tokens == 1 + attempts
+    assert results[0].chat is not None
+    assert results[0].chat.parsed == City(name="Berlin")
+    assert results[1].attempts == attempts
+    assert (results[1].error.code if results[1].error else None) == code
+    assert vendor.executed == {"Germany": 1, "France": attempts}
+
+
+def test_an_answer_that_was_cut_is_not_asked_again(tmp_path: Path) -> None:
+    """It would be cut at the same place."""
+
+    class Cutting(FakeProvider):
+        def decode(self, row: bytes, route: Route) -> tuple[str, Outcome]:
+            identity, _ = super().decode(row, route)
+            return identity, ChatResponse(content='{"name": "Par', finish_reason="length")
+
+    bench = Bench(tmp_path)
+    bench.make = Cutting
+
+    (found,) = ask(bench, [ChatRequest(messages="a", output_type=City)], retry_invalid=True)
+
+    assert found.error is not None
+    assert (found.error.code, found.error.retryable, found.attempts) == ("invalid_output", False, 1)
 
 
 def test_a_response_can_be_read_any_number_of_times(bench: Bench) -> None:

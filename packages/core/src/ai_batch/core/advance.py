@@ -79,6 +79,7 @@ class Advancer:
             provider=provider,
             runtime=runtime,
             max_attempts=policy.max_attempts,
+            retry_invalid=policy.retry_invalid,
             types=types,
         )
 

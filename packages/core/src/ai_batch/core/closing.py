@@ -38,8 +38,12 @@ class ShardCloser:
         runtime: Runtime,
         max_attempts: int,
         types: Mapping[str, object] | None,
+        retry_invalid: bool = False,
     ) -> None:
-        """``types`` are the answers' Python types; None where no request has an output type."""
+        """``types`` are the answers' Python types; None where no request has an output type.
+
+        ``retry_invalid`` asks again where an answer does not fit its type.
+        """
         self._ledger = ledger
         self._folder = folder
         self._formats = formats
@@ -47,6 +51,7 @@ class ShardCloser:
         self._blocking = runtime.blocking
         self._max_attempts = max_attempts
         self._types = types
+        self._retry_invalid = retry_invalid
 
     def _guarded(self, shard: Shard) -> JobFolder:
         return self._folder.guarded(lambda: self._ledger.holding(shard))
@@ -74,7 +79,11 @@ class ShardCloser:
                 return None
             with RequestLog(self._folder) as log:
                 parsed = parse_answer(answer, log.request(index), self._types or {})
-            return parsed if isinstance(parsed, ItemError) else None
+            if not isinstance(parsed, ItemError):
+                return None
+            # One that was cut at max_tokens would be cut again.
+            again = self._retry_invalid and answer.finish_reason != "length"
+            return parsed.model_copy(update={"retryable": True}) if again else parsed
 
         return check
 

@@ -63,6 +63,7 @@ class Collector(ShardCloser):
         provider: Provider,
         runtime: Runtime,
         max_attempts: int,
+        retry_invalid: bool,
         types: Mapping[str, object] | None,
     ) -> None:
         """``types`` are the answers' Python types; None where no request has an output type."""
@@ -72,6 +73,7 @@ class Collector(ShardCloser):
             formats=provider,
             runtime=runtime,
             max_attempts=max_attempts,
+            retry_invalid=retry_invalid,
             types=types,
         )
         self._provider = provider

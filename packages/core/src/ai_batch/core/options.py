@@ -52,6 +52,7 @@ class GeneralOptions(JobOptions, total=False):
 
     poll_interval: Duration | None
     max_attempts: int
+    retry_invalid: bool
     max_batches_in_flight: int | None
     max_enqueued_tokens: int | None
     cleanup: bool
@@ -66,6 +67,7 @@ class Options:
     poll_interval: Duration | None = None
     deadline: Duration | datetime | None = None
     max_attempts: int = 3
+    retry_invalid: bool = False
     max_batches_in_flight: int | None = None
     max_enqueued_tokens: int | None = None
     max_cost: float | None = None
@@ -112,6 +114,7 @@ class Options:
             poll_interval=seconds("poll_interval", self.poll_interval),
             settle_wait=seconds("settle_wait", self.settle_wait) or 0.0,
             cleanup=self.cleanup,
+            retry_invalid=self.retry_invalid,
         )
 
     def deadline_at(self, now: float) -> float | None:

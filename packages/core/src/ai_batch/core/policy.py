@@ -19,3 +19,4 @@ class Policy:
     poll_interval: float | None = None
     settle_wait: float = 900.0
     cleanup: bool = True
+    retry_invalid: bool = False
