@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from ai_batch.emulator.contract import ProviderContract
+from ai_batch.emulator.contract.crash import CrashContract
 from tests import subjects
 
-# These make the very calls of their vendor's chats, which are killed at each step.
-SWEEPS = frozenset(
-    {
-        "test_a_script_goes_on_wherever_it_was_killed",
-        "test_a_script_that_is_killed_again_goes_on",
-    }
-)
+# These kinds make the very calls of their vendor's chats: what is killed, cut or fails at each of
+# the calls is tested with those.
+SAME_CALLS = frozenset(name for name in vars(CrashContract) if name.startswith("test_")) | {
+    "test_every_call_may_be_cut",
+    "test_every_call_may_fail_for_a_while",
+}
 
 
 class TestOpenAIChat(ProviderContract):
@@ -27,7 +27,7 @@ class TestOpenAIResponses(ProviderContract):
     """The Responses API."""
 
     subject = subjects.OPENAI_RESPONSES
-    leave_out = SWEEPS
+    leave_out = SAME_CALLS
 
 
 @pytest.mark.exhaustive
@@ -35,7 +35,7 @@ class TestOpenAIEmbeddings(ProviderContract):
     """Embeddings."""
 
     subject = subjects.OPENAI_EMBEDDINGS
-    leave_out = SWEEPS
+    leave_out = SAME_CALLS
 
 
 @pytest.mark.exhaustive
@@ -59,7 +59,7 @@ class TestGeminiEmbeddings(ProviderContract):
     """Embeddings through the Developer API."""
 
     subject = subjects.GEMINI_EMBEDDINGS
-    leave_out = SWEEPS
+    leave_out = SAME_CALLS
 
 
 @pytest.mark.exhaustive
@@ -75,7 +75,7 @@ class TestVertexEmbeddings(ProviderContract):
     """Embeddings through Vertex AI."""
 
     subject = subjects.VERTEX_EMBEDDINGS
-    leave_out = SWEEPS
+    leave_out = SAME_CALLS
 
 
 @pytest.mark.exhaustive
@@ -83,4 +83,4 @@ class TestVertexPredictions(ProviderContract):
     """Embeddings of older models through Vertex AI, matched by their texts."""
 
     subject = subjects.VERTEX_PREDICTIONS
-    leave_out = SWEEPS
+    leave_out = SAME_CALLS

@@ -11,12 +11,19 @@ import runpy
 import sys
 
 WARM = (
+    "ai_batch.anthropic.provider",
+    "ai_batch.concurrent.workshop",
     "ai_batch.core.jobs",
     "ai_batch.core.testing",
     "ai_batch.emulator",
     "ai_batch.emulator.server",
+    "ai_batch.gemini.provider",
     "ai_batch.openai.processor",
     "ai_batch.openai.provider",
+    "anthropic.resources.messages.batches",
+    "google.cloud.storage",
+    "google.genai",
+    "numpy",
     "openai.resources.batches",
     "openai.resources.files",
     "uvicorn",
