@@ -18,7 +18,17 @@ ROOT = Path(__file__).resolve().parent.parent
 # The core, from the bottom up. A module imports only from the rows above its own, or from the
 # modules to the left of it in its row. What only the type checker imports is free.
 CORE_LAYERS = [
-    ["errors", "messages", "requests", "results", "events", "provider", "clients"],
+    [
+        "errors",
+        "messages",
+        "requests",
+        "tables",
+        "export",
+        "results",
+        "events",
+        "provider",
+        "clients",
+    ],
     [
         "connections",
         "listing",
@@ -38,7 +48,7 @@ CORE_LAYERS = [
     ["spool", "requestlog", "parts", "planner", "planning", "accounting", "reader", "shardfiles"],
     ["closing", "submission", "collect", "advance", "polling"],
     ["engine"],
-    ["inbox", "tail", "progress", "run", "native", "job", "jobs"],
+    ["inbox", "tail", "display", "progress", "run", "native", "job", "jobs"],
     ["processor"],
 ]
 # Stand beside the layers: any module may import them, and they only what is named here.
@@ -80,9 +90,14 @@ SLOW = {
     "httpx2",
     "numpy",
     "openai",
+    "opentelemetry",
+    "pandas",
+    "polars",
     "psycopg",
     "pyarrow",
     "ray",
+    "rich",
+    "tqdm",
     "voyageai",
 }
 # Distributions that are no providers: a runner, a server and its tests, and what users start.

@@ -39,6 +39,7 @@ class JobOptions(TypedDict, total=False):
     """The options of any job, wherever its requests are answered."""
 
     on_progress: Callable[[Progress], object] | None
+    progress: bool
     deadline: Duration | datetime | None
     max_cost: float | None
     ledger: Ledger | str | os.PathLike[str] | None
@@ -64,6 +65,7 @@ class Options:
     """How jobs are run and where their state lives; ``docs/options.md`` explains each."""
 
     on_progress: Callable[[Progress], object] | None = None
+    progress: bool = False
     poll_interval: Duration | None = None
     deadline: Duration | datetime | None = None
     max_attempts: int = 3

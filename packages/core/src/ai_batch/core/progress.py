@@ -8,12 +8,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
+from ai_batch.core.display import Display
 from ai_batch.core.events import JobState, Progress
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.options import Options
 from ai_batch.core.prices import cost_of_many
 from ai_batch.core.provider import Formats
 from ai_batch.core.records import JobRecord, Totals
+from ai_batch.core.runtime import Runtime
 
 __all__ = ["ProgressMeter", "cost_of", "read_progress"]
 
@@ -64,37 +66,44 @@ def read_progress(ledger: Ledger, provider: Formats, job_id: str) -> Progress:
 
 
 class ProgressMeter:
-    """Reads progress at most four times a second, and calls the callback apart from the engine.
+    """Reads progress at most four times a second, and reports it apart from the engine.
 
-    A callback that is slow misses what happens meanwhile, but not the end; one that raises is
-    logged. Neither holds the job up.
+    The user's callback and the display are told each for itself. Neither holds the other up, nor
+    the job.
     """
 
     def __init__(
         self, ledger: Ledger, provider: Formats, record: JobRecord, options: Options
     ) -> None:
-        """Nothing is called before ``start``."""
+        """Nothing is reported before ``start``."""
         self._ledger = ledger
         self._provider = provider
         self._job_id = record.id
         self._clock = options.runtime.clock
         self._runtime = options.runtime
-        self._callback: Callable[[Progress], object] | None = options.on_progress
         self._last: Progress | None = None
         self._read_at = 0.0
-        self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._complained = False
+        self._reporters: list[Reporter] = []
+        self._display = Display() if options.progress else None
+        if options.on_progress is not None:
+            self._reporters.append(Reporter(self, options.on_progress, "on_progress"))
+        if self._display is not None:
+            self._reporters.append(Reporter(self, self._display.show, "the progress display"))
+
+    @property
+    def runtime(self) -> Runtime:
+        """Where reports run."""
+        return self._runtime
 
     def start(self) -> None:
-        """Begin to call the callback, where there is one."""
-        if self._callback is not None and self._task is None:
-            self._changed.set()
-            self._task = asyncio.create_task(self._report())
+        """Begin to report, where there is somebody to report to."""
+        for reporter in self._reporters:
+            reporter.start()
 
     def changed(self) -> None:
         """Something has moved."""
-        self._changed.set()
+        for reporter in self._reporters:
+            reporter.changed.set()
 
     def read(self) -> Progress:
         """Where the job stands; finished requests never become fewer."""
@@ -107,29 +116,57 @@ class ProgressMeter:
 
     async def finish(self) -> None:
         """Report the end."""
-        self.stop()
         self._last = None
-        if self._callback is not None:
-            await self._call(self._callback, self.read())
+        for reporter in self._reporters:
+            reporter.stop()
+            await reporter.call(self.read())
+
+    async def stop(self) -> None:
+        """Report no more, and take the display down."""
+        for reporter in self._reporters:
+            reporter.stop()
+        if self._display is not None:
+            await self._runtime.blocking(self._display.close)
+
+
+class Reporter:
+    """Calls one callback. A slow one misses what happens meanwhile, but not the end."""
+
+    def __init__(
+        self, meter: ProgressMeter, callback: Callable[[Progress], object], name: str
+    ) -> None:
+        self._meter = meter
+        self._callback = callback
+        self._name = name
+        self._task: asyncio.Task[None] | None = None
+        self._complained = False
+        self.changed = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to call."""
+        if self._task is None:
+            self.changed.set()
+            self._task = asyncio.create_task(self._report())
 
     def stop(self) -> None:
-        """Call the callback no more."""
+        """Call no more."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
 
     async def _report(self) -> None:
-        while self._callback is not None:
-            await self._changed.wait()
-            self._changed.clear()
-            await self._call(self._callback, self.read())
+        while True:
+            await self.changed.wait()
+            self.changed.clear()
+            await self.call(self._meter.read())
             await asyncio.sleep(FRESH)
 
-    async def _call(self, callback: Callable[[Progress], object], progress: Progress) -> None:
+    async def call(self, progress: Progress) -> None:
+        """Call once; what it raises is logged."""
         try:
-            await self._runtime.blocking(callback, progress)
+            await self._meter.runtime.blocking(self._callback, progress)
         except Exception as error:
             # Once with its traceback: it would come with every report.
             level = logging.DEBUG if self._complained else logging.ERROR
-            logger.log(level, "on_progress raised; the job goes on", exc_info=error)
+            logger.log(level, "%s raised; the job goes on", self._name, exc_info=error)
             self._complained = True

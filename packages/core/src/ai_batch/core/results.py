@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, overl
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ai_batch.core.export import Exportable
 from ai_batch.core.messages import JSONObject, Thinking, ToolCall, as_object
 from ai_batch.core.requests import Request
 
@@ -303,12 +304,13 @@ class ResultSource(Protocol):
         ...
 
 
-class BatchResponse:
+class BatchResponse(Exportable):
     """All results of a job, in the order of the requests.
 
     Iterating reads them from the job's folder, so that memory stays flat however many there
     are; it may be done any number of times. ``response[3]`` reads one, ``response[2:5]`` a list.
-    ``usage`` sums the tokens; ``cost`` is in USD, None where a price is not known.
+    ``usage`` sums the tokens; ``cost`` is in USD, None where a price is not known. ``to_pandas``
+    and its like give tables and files.
     """
 
     def __init__(

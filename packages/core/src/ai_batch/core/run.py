@@ -123,8 +123,9 @@ class JobRun:
             )
             raise
         finally:
-            self._meter.stop()
+            # First, for whoever listens: what follows may be cancelled.
             self._tell(None)
+            await self._meter.stop()
 
     def _on_shard(self, shard: Shard) -> None:
         self._meter.changed()
