@@ -1,0 +1,3 @@
+"""The command ``ai-batch``: files in, answers out, without writing code."""
+
+__all__: list[str] = []

@@ -1,0 +1,189 @@
+"""The commands of ``ai-batch``: their arguments, and nothing that takes long to import."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ai_batch.cli import arguments as args
+from ai_batch.cli.failures import ExitCode, leave, told
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="ai-batch",
+    help="Files of prompts through the LLM vendors' batch APIs, at half the price.",
+    no_args_is_help=True,
+    # What draws boxes around the help takes longer to load than all the rest.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command ``ai-batch``."""
+    import ai_batch.cli.job_commands  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+    with told():
+        app()
+
+
+@app.command()
+def run(
+    *,
+    source: args.Input,
+    provider: args.Provider,
+    output: args.Output,
+    model: args.Model = None,
+    prompt: args.Prompt = None,
+    id: args.IdColumn = None,
+    keep: args.Keep = None,
+    system: args.System = None,
+    embed: args.Embed = False,
+    schema: args.Schema = None,
+    fields: args.Fields = None,
+    max_tokens: args.MaxTokens = None,
+    max_cost: args.MaxCost = None,
+    ask_above: args.AskAbove = 1.0,
+    yes: args.Yes = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ask anew what an earlier job has answered already.")
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Submit, print the job's id, and leave.")
+    ] = False,
+    base_url: args.BaseUrl = None,
+    input_format: args.Format = None,
+    option: args.ProviderOptions = None,
+    home: args.HomeFolder = None,
+    as_json: args.AsJson = False,
+) -> None:
+    """Answer each row of a file; the same command again continues its job."""
+    from ai_batch.cli.consent import Question
+    from ai_batch.cli.running import Wanted, run
+
+    wanted = Wanted(
+        input=source,
+        provider=provider,
+        format=input_format,
+        model=model,
+        prompt=prompt,
+        id=id,
+        keep=keep or [],
+        system=system,
+        embed=embed,
+        schema=schema,
+        fields=fields or [],
+        max_tokens=max_tokens,
+        base_url=base_url,
+        options=option or [],
+        home=home,
+    )
+    question = Question(above=ask_above, assume_yes=yes)
+    how = {"fresh": fresh, "detach": detach, "as_json": as_json}
+    leave(run(wanted, output, question, max_cost=max_cost, **how))
+
+
+@app.command()
+def estimate(
+    *,
+    source: args.Input,
+    provider: args.Provider,
+    model: args.Model = None,
+    prompt: args.Prompt = None,
+    id: args.IdColumn = None,
+    system: args.System = None,
+    embed: args.Embed = False,
+    schema: args.Schema = None,
+    fields: args.Fields = None,
+    max_tokens: args.MaxTokens = None,
+    base_url: args.BaseUrl = None,
+    input_format: args.Format = None,
+    option: args.ProviderOptions = None,
+    as_json: args.AsJson = False,
+) -> None:
+    """Count, cut and price what a run would be; nothing is sent and nothing kept."""
+    from ai_batch.cli.checking import estimate
+    from ai_batch.cli.running import Wanted
+
+    wanted = Wanted(
+        input=source,
+        provider=provider,
+        format=input_format,
+        model=model,
+        prompt=prompt,
+        id=id,
+        system=system,
+        embed=embed,
+        schema=schema,
+        fields=fields or [],
+        max_tokens=max_tokens,
+        base_url=base_url,
+        options=option or [],
+    )
+    leave(estimate(wanted, as_json=as_json))
+
+
+@app.command()
+def validate(
+    *,
+    source: args.Input,
+    provider: Annotated[
+        str | None, typer.Option("--provider", "-p", help="Whose rules must hold as well.")
+    ] = None,
+    model: args.Model = None,
+    prompt: args.Prompt = None,
+    id: args.IdColumn = None,
+    embed: args.Embed = False,
+    schema: args.Schema = None,
+    fields: args.Fields = None,
+    input_format: args.Format = None,
+    option: args.ProviderOptions = None,
+    as_json: args.AsJson = False,
+) -> None:
+    """Check each row of a file, and list the first hundred faults; nothing is sent."""
+    from ai_batch.cli.checking import validate
+    from ai_batch.cli.running import Wanted
+
+    wanted = Wanted(
+        input=source,
+        provider=provider or "",
+        format=input_format,
+        model=model,
+        prompt=prompt,
+        id=id,
+        embed=embed,
+        schema=schema,
+        fields=fields or [],
+        options=option or [],
+    )
+    leave(validate(wanted, as_json=as_json))
+
+
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def emulator(context: typer.Context) -> None:
+    """Start a local server that speaks the vendors' batch APIs; takes its own options."""
+    import importlib
+
+    try:
+        found = importlib.import_module("ai_batch.emulator.__main__")
+    except ImportError as error:
+        sys.stderr.write(
+            f"ai-batch: the emulator is not installed ({error}): pip install ai-batch-emulator\n"
+        )
+        leave(ExitCode.USAGE)
+    found.main(context.args)
+
+
+@app.command()
+def providers(*, as_json: args.AsJson = False) -> None:
+    """List the providers that are installed, and where their keys are looked for."""
+    from ai_batch.cli.checking import list_providers
+
+    leave(list_providers(as_json=as_json))

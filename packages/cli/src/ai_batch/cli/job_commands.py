@@ -1,0 +1,133 @@
+"""The commands about jobs that are there: only their arguments, so that help comes at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ai_batch.cli import arguments as args
+from ai_batch.cli.app import app
+from ai_batch.cli.failures import leave
+
+__all__: list[str] = []
+
+
+@app.command()
+def jobs(
+    *,
+    number: Annotated[int, typer.Option("-n", help="How many, the newest first; 0 for all.")] = 20,
+    home: args.HomeFolder = None,
+    as_json: args.AsJson = False,
+) -> None:
+    """List jobs."""
+    from ai_batch.cli.listing import list_jobs
+
+    leave(list_jobs(home, number, as_json=as_json))
+
+
+@app.command()
+def show(
+    *,
+    job: args.Job,
+    examples: Annotated[int, typer.Option(help="Failed requests to show per cause.")] = 2,
+    home: args.HomeFolder = None,
+    as_json: args.AsJson = False,
+) -> None:
+    """Show a job: its batches, and what failed, grouped by cause."""
+    from ai_batch.cli.showing import show
+
+    leave(show(home, job, examples, as_json=as_json))
+
+
+@app.command()
+def resume(
+    *,
+    job: args.Job,
+    output: args.OptionalOutput = None,
+    base_url: args.BaseUrl = None,
+    option: args.ProviderOptions = None,
+    home: args.HomeFolder = None,
+    as_json: args.AsJson = False,
+) -> None:
+    """Go on with a job, in whatever state an earlier process left it."""
+    from ai_batch.cli.going_on import resume
+
+    given = {"base_url": base_url, "options": option or []}
+    leave(resume(home, job, output, given, as_json=as_json))
+
+
+@app.command()
+def watch(*, job: args.Job, home: args.HomeFolder = None, as_json: args.AsJson = False) -> None:
+    """Watch a job that another process works on."""
+    from ai_batch.cli.going_on import watch
+
+    leave(watch(home, job, as_json=as_json))
+
+
+@app.command()
+def cancel(
+    *,
+    job: args.Job,
+    yes: args.Yes = False,
+    output: args.OptionalOutput = None,
+    option: args.ProviderOptions = None,
+    home: args.HomeFolder = None,
+    as_json: args.AsJson = False,
+) -> None:
+    """Cancel a job at the provider, and collect what was finished by then."""
+    from ai_batch.cli.going_on import cancel
+
+    given = {"base_url": None, "options": option or []}
+    leave(cancel(home, job, output, given, yes=yes, as_json=as_json))
+
+
+@app.command()
+def results(
+    *,
+    job: args.Job,
+    output: args.Output = "-",
+    home: args.HomeFolder = None,
+) -> None:
+    """Write the results of a finished job once more; nothing is sent."""
+    from ai_batch.cli.going_on import results
+
+    leave(results(home, job, output))
+
+
+@app.command()
+def retry(
+    *,
+    job: args.Job,
+    output: args.OptionalOutput = None,
+    ask_above: args.AskAbove = 1.0,
+    yes: args.Yes = False,
+    option: args.ProviderOptions = None,
+    home: args.HomeFolder = None,
+    as_json: args.AsJson = False,
+) -> None:
+    """Ask again, as a new job, what failed in a job."""
+    from ai_batch.cli.consent import Question
+    from ai_batch.cli.going_on import retry
+
+    question = Question(above=ask_above, assume_yes=yes)
+    leave(retry(home, job, output, option or [], question, as_json=as_json))
+
+
+@app.command()
+def prune(
+    *,
+    older_than: Annotated[
+        float, typer.Option(help="Days since a job was finished.", metavar="DAYS")
+    ] = 30.0,
+    undelivered: Annotated[
+        bool, typer.Option("--undelivered", help="Also jobs whose results were never written.")
+    ] = False,
+    yes: args.Yes = False,
+    home: args.HomeFolder = None,
+    as_json: args.AsJson = False,
+) -> None:
+    """Delete finished jobs, with their requests and results."""
+    from ai_batch.cli.pruning import prune
+
+    leave(prune(home, older_than, undelivered=undelivered, yes=yes, as_json=as_json))
