@@ -62,29 +62,13 @@ def run(
     as_json: args.AsJson = False,
 ) -> None:
     """Answer each row of a file; the same command again continues its job."""
+    given = locals()
     from ai_batch.cli.consent import Question
     from ai_batch.cli.running import Wanted, run
 
-    wanted = Wanted(
-        input=source,
-        provider=provider,
-        format=input_format,
-        model=model,
-        prompt=prompt,
-        id=id,
-        keep=keep or [],
-        system=system,
-        embed=embed,
-        schema=schema,
-        fields=fields or [],
-        max_tokens=max_tokens,
-        base_url=base_url,
-        options=option or [],
-        home=home,
-    )
     question = Question(above=ask_above, assume_yes=yes)
     how = {"fresh": fresh, "detach": detach, "as_json": as_json}
-    leave(run(wanted, output, question, max_cost=max_cost, **how))
+    leave(run(Wanted.of(given), output, question, max_cost=max_cost, **how))
 
 
 @app.command()
@@ -106,25 +90,11 @@ def estimate(
     as_json: args.AsJson = False,
 ) -> None:
     """Count, cut and price what a run would be; nothing is sent and nothing kept."""
+    given = locals()
     from ai_batch.cli.checking import estimate
     from ai_batch.cli.running import Wanted
 
-    wanted = Wanted(
-        input=source,
-        provider=provider,
-        format=input_format,
-        model=model,
-        prompt=prompt,
-        id=id,
-        system=system,
-        embed=embed,
-        schema=schema,
-        fields=fields or [],
-        max_tokens=max_tokens,
-        base_url=base_url,
-        options=option or [],
-    )
-    leave(estimate(wanted, as_json=as_json))
+    leave(estimate(Wanted.of(given), as_json=as_json))
 
 
 @app.command()
@@ -145,22 +115,11 @@ def validate(
     as_json: args.AsJson = False,
 ) -> None:
     """Check each row of a file, and list the first hundred faults; nothing is sent."""
+    given = locals()
     from ai_batch.cli.checking import validate
     from ai_batch.cli.running import Wanted
 
-    wanted = Wanted(
-        input=source,
-        provider=provider or "",
-        format=input_format,
-        model=model,
-        prompt=prompt,
-        id=id,
-        embed=embed,
-        schema=schema,
-        fields=fields or [],
-        options=option or [],
-    )
-    leave(validate(wanted, as_json=as_json))
+    leave(validate(Wanted.of(given), as_json=as_json))
 
 
 @app.command(

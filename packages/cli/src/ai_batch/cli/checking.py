@@ -65,7 +65,7 @@ def validate(wanted: Wanted, *, as_json: bool) -> ExitCode:
     if as_json:
         sys.stdout.write(json.dumps({"valid": True, "requests": number}) + "\n")
     else:
-        sys.stdout.write(f"{wanted.input}: {plural(number, 'request')}, all in order{more}\n")
+        sys.stdout.write(f"{wanted.source}: {plural(number, 'request')}, all in order{more}\n")
     return ExitCode.OK
 
 
@@ -87,7 +87,7 @@ def _checked(wanted: Wanted) -> int:
         told = [replace(problem, id=known, index=index) for problem in found]
         problems += told[: MOST_PROBLEMS - len(problems)]
     if faults:
-        raise UsageError(f"{wanted.input}: {plural(faults, 'problem')}", problems, total=faults)
+        raise UsageError(f"{wanted.source}: {plural(faults, 'problem')}", problems, total=faults)
     return number
 
 

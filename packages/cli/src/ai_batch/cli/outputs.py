@@ -67,6 +67,11 @@ def _written(path: Path) -> Generator[IO[bytes], None, None]:
     """A file that takes its place, synced, when the block ends well."""
     # What a link points to is replaced, and not the link.
     target = path.resolve()
+    if target.exists() and not target.is_file():
+        # A device or a pipe: putting a file in its place would be its end.
+        with target.open("wb") as file:
+            yield file
+        return
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with aside.open("wb", buffering=1 << 18) as file:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,9 @@ READING_ROWS = 5000
 class Wanted:
     """What was asked for on the command line, about an input and who answers it."""
 
-    input: str
-    provider: str
-    format: str | None = None
+    source: str
+    provider: str = ""
+    input_format: str | None = None
     model: str | None = None
     prompt: str | None = None
     id: str | None = None
@@ -45,43 +45,49 @@ class Wanted:
     fields: list[str] = field(default_factory=list[str])
     max_tokens: int | None = None
     base_url: str | None = None
-    options: list[str] = field(default_factory=list[str])
+    option: list[str] = field(default_factory=list[str])
     home: Path | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Wanted:
+        """What a command was given, by the names of its parameters."""
+        names = {field.name for field in fields(cls)} & given.keys()
+        return cls(**{name: given[name] for name in names if given[name] is not None})
 
     def given(self) -> dict[str, Any]:
         """The options of the processor. Raises ``UsageError`` for what the provider has not."""
         given = {"model": self.model, "max_tokens": self.max_tokens, "base_url": self.base_url}
         if self.embed and "embedding_model" not in parameters_of(self.provider):
             raise UsageError(f"{self.provider} has no embeddings: leave --embed out")
-        return {**given, **read_options(self.options)}
+        return {**given, **read_options(self.option)}
 
     def requests(self) -> Iterator[dict[str, Any]]:
         """The input's requests, read once."""
-        fields = read_options(self.fields)
+        settings = read_options(self.fields)
         if self.schema is not None:
             from ai_batch.cli.schemas import load_schema
 
-            fields["output_type"] = load_schema(self.schema)
+            settings["output_type"] = load_schema(self.schema)
         asking = Asking(
             prompt=self.prompt,
             id=self.id,
             keep=tuple(self.keep),
             system=self.system,
             embed=self.embed,
-            fields=fields,
+            fields=settings,
             model_given=self.model is not None,
             keep_extra=self.provider == "openai",
         )
         on_row = _tell_row if sys.stderr.isatty() else None
-        yield from requests_of(self.input, self.format, asking, on_row)
+        yield from requests_of(self.source, self.input_format, asking, on_row)
         if on_row is not None:
             sys.stderr.write("\r\033[K")
 
     def notes(self, output: str | None) -> Notes:
         """What a later ``resume`` has to know."""
         where = output if output in (None, "-") else str(Path(output).absolute())
-        kept = {name: value for name, value in read_options(self.options).items() if value}
-        return Notes(input=self.input, output=where, schema=self.schema, options=kept)
+        kept = {name: value for name, value in read_options(self.option).items() if value}
+        return Notes(input=self.source, output=where, schema=self.schema, options=kept)
 
     def desk(self, home: Home, consent: Consent | None = None, **options: Any) -> Desk:
         """What the job is planned and run with."""
@@ -119,7 +125,7 @@ def run(
         requests = wanted.requests()
         job = desk.submit(requests) if detach else desk.planned(requests)
         if job is None:
-            raise UsageError(f"{wanted.input} holds no requests; nothing was sent")
+            raise UsageError(f"{wanted.source} holds no requests; nothing was sent")
         _tell_found(home, job, notes)
         return _finish(home, desk, job, output, detach=detach, as_json=as_json)
     finally:

@@ -1,0 +1,64 @@
+"""Killed in the middle: what was paid for is not paid for again."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ai_batch.emulator import Timing
+
+if TYPE_CHECKING:
+    from packages.cli.tests.conftest import Shell
+
+ROWS = 5000
+
+
+@pytest.mark.parametrize("back", ["resume", "run"])
+def test_a_killed_run_goes_on(make_shell: Callable[..., Shell], back: str) -> None:
+    """After SIGKILL, jobs shows the job, and resume or the same run writes every answer."""
+    shell = make_shell(timing=Timing(in_progress=3.0))
+    arguments = (
+        "run", shell.table(rows=ROWS), "--prompt", "Say {text}", "--id", "n",
+        "-p", "openai", "-m", "gpt-4o-mini", "-o", "out.csv", "-O", "poll_interval=0.2",
+    )  # fmt: skip
+    nowhere = subprocess.DEVNULL
+    process = shell.start(*arguments, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+    shell.wait_for(lambda: shell.emulator.stats.batches_created)
+
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    [row] = shell("jobs", "--json").json
+    assert not (shell.folder / "out.csv").exists()
+    done = shell("resume", "last") if back == "resume" else shell(*arguments)
+
+    assert (row["state"], row["total"]) == ("running", ROWS)
+    assert done.code == 0, done.err
+    rows = shell.read_csv()
+    assert [row["id"] for row in rows] == [f"r{number}" for number in range(ROWS)]
+    assert [row["content"] for row in rows] == [f"Say text {number}" for number in range(ROWS)]
+    stats = shell.emulator.stats
+    assert (stats.batches_created, stats.items_billed) == (1, ROWS)
+
+
+def test_a_run_that_is_killed_while_it_reads_leaves_no_job(shell: Shell) -> None:
+    """Before its input has been read to the end, there is no job, and nothing was sent."""
+    process = shell.start(
+        "run", "-", "--format", "txt", "-p", "openai", "-m", "gpt-4o-mini", "-o", "out.csv"
+    )
+    assert process.stdin is not None
+    process.stdin.write("one\n")
+    process.stdin.flush()
+    home = shell.folder.parent / "home"
+    shell.wait_for(lambda: any(home.glob("jobs/*")))
+
+    process.kill()
+    process.communicate()
+    shell.run("-", "--format", "txt", given="two\n")
+
+    assert [row["total"] for row in shell("jobs", "--json").json] == [1]
+    assert len(list(home.glob("jobs/*"))) == 1
+    assert shell.emulator.stats.items_billed == 1
