@@ -40,7 +40,7 @@ CORE_LAYERS = [
         "wire_parts",
     ],
     ["places", "state", "plan", "schedule", "tokens", "prices"],
-    ["rows", "structured", "duplicates", "runtime", "checks", "intake"],
+    ["rows", "structured", "duplicates", "runtime", "checks", "intake", "telemetry"],
     ["live"],
     ["patience", "policy", "options", "estimate", "owners"],
     ["database", "migrations", "records", "statements", "budget", "leases"],

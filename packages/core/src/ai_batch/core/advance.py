@@ -40,6 +40,7 @@ from ai_batch.core.shardfiles import renewal, write_input
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import Shard, ShardState, token_for
 from ai_batch.core.submission import submission_of
+from ai_batch.core.telemetry import step_span
 
 __all__ = ["Advancer"]
 
@@ -140,7 +141,8 @@ class Advancer:
 
     async def _upload(self, shard: Shard) -> Shard:
         try:
-            input_id = await self._provider.upload(self._submission(shard))
+            with step_span("upload", self._provider.name, shard):
+                input_id = await self._provider.upload(self._submission(shard))
         except RequestRefused as error:
             return await self._refused_call(shard, error)
         except TRANSIENT as error:
@@ -156,7 +158,8 @@ class Advancer:
         now = self._ledger.now()
         shard = await self._move(shard, ShardState.INTENT, intent_at=now, high_water=mark)
         try:
-            remote_id = await self._provider.create(self._submission(shard))
+            with step_span("create", self._provider.name, shard):
+                remote_id = await self._provider.create(self._submission(shard))
         except OutcomeUnknown as error:
             return await self._wait(shard, error)
         except QueueFull as error:

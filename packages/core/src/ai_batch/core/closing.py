@@ -16,6 +16,7 @@ from ai_batch.core.shardfiles import write_child
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import Shard, ShardState
 from ai_batch.core.structured import parse_answer
+from ai_batch.core.telemetry import count_shard
 
 __all__ = ["CANCELLED", "ShardCloser"]
 
@@ -98,18 +99,28 @@ class ShardCloser:
     ) -> Shard:
         account = accountant.write()
         children = self._children(shard, accountant, child_changes) if account.retry else []
-        return self._ledger.move(
+        retried = len(account.retry)
+        moved = self._ledger.move(
             shard,
             to,
             children=children,
             ok=account.ok,
             failed=account.failed,
-            retried=len(account.retry),
+            retried=retried,
             usage=tuple(account.usage),
             faults=tuple(faults),
             failures=0,
             next_at=self._ledger.now(),
         )
+        count_shard(
+            self._formats.name,
+            shard.route,
+            usage=account.usage,
+            ok=account.ok,
+            failed=account.failed,
+            retried=retried,
+        )
+        return moved
 
     def _children(
         self, shard: Shard, accountant: Accountant, changes: dict[str, int]

@@ -21,6 +21,7 @@ from ai_batch.core.shardfiles import halves, write_child
 from ai_batch.core.spool import JobFolder, members_of
 from ai_batch.core.state import Shard, ShardState
 from ai_batch.core.submission import submission_of
+from ai_batch.core.telemetry import step_span
 
 __all__ = ["Collector"]
 
@@ -118,7 +119,8 @@ class Collector(ShardCloser):
         ]
         asides = [self._folder.aside(file) for file in files]
         try:
-            await self._provider.fetch(submission_of(self._folder, shard), *asides)
+            with step_span("fetch", self._provider.name, shard):
+                await self._provider.fetch(submission_of(self._folder, shard), *asides)
             await self._blocking(self._publish, self._guarded(shard), asides, files)
         finally:
             for aside in asides:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ai_batch.core.delivery import read_to_end
 from ai_batch.core.engine import Engine
@@ -32,6 +33,10 @@ from ai_batch.core.results import BatchResponse
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import TERMINAL, Shard
 from ai_batch.core.tail import Tail
+from ai_batch.core.telemetry import describe, job_span
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 __all__ = ["JobContext", "JobRun", "MakeEngine"]
 
@@ -113,8 +118,10 @@ class JobRun:
     async def _run(self) -> JobRecord:
         self._meter.start()
         try:
-            record = await self.engine.run()
-            await self._meter.finish()
+            with self._span() as span:
+                record = await self.engine.run()
+                await self._meter.finish()
+                describe(span, self.progress())
             return record
         except AIBatchError as error:
             job_id = self.context.record.id
@@ -126,6 +133,10 @@ class JobRun:
             # First, for whoever listens: what follows may be cancelled.
             self._tell(None)
             await self._meter.stop()
+
+    def _span(self) -> AbstractContextManager[Span | None]:
+        record = self.context.record
+        return job_span(record.provider, record.id, record.total)
 
     def _on_shard(self, shard: Shard) -> None:
         self._meter.changed()
