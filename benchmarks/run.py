@@ -12,7 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -97,7 +97,7 @@ def jobs(kind: str, providers: list[str], counts: list[int], runs: int) -> None:
 
 
 @contextlib.contextmanager
-def instant_server(latency: float) -> Iterator[str]:
+def instant_server(latency: float) -> Generator[str]:
     """The address of a chat server in a process of its own."""
     command = [sys.executable, str(HERE / "instant_server.py"), "--latency", str(latency)]
     with subprocess.Popen(

@@ -31,6 +31,7 @@ CORE_LAYERS = [
     ],
     [
         "connections",
+        "direct_calls",
         "listing",
         "vendor_calls",
         "transfers",
@@ -64,6 +65,7 @@ CORE_FREE: dict[str, set[str]] = {
 OPEN_TO_PROVIDERS = {
     "clients",
     "connections",
+    "direct_calls",
     "errors",
     "listing",
     "live",

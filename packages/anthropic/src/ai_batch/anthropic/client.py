@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ai_batch.core.connections import fingerprint
+from ai_batch.core.direct_calls import DirectCalls
 from ai_batch.core.errors import ProviderNotInstalled, UsageError
 from ai_batch.core.vendor_calls import many_connections, timeouts
 
@@ -142,8 +143,8 @@ def make_client(settings: ClientSettings) -> AsyncAnthropic | Anthropic:
     return made
 
 
-def make_live_client(settings: ClientSettings) -> AsyncAnthropic | Anthropic:
-    """A client for many calls at once: over aiohttp where it is installed, at twice the speed.
+def make_live_client(settings: ClientSettings) -> DirectCalls | AsyncAnthropic | Anthropic:
+    """What makes many calls at once: over aiohttp where it is installed, at twice the speed.
 
     A call may wait for a free connection for as long as it takes: that is no fault of the server.
     """
@@ -157,7 +158,7 @@ def make_live_client(settings: ClientSettings) -> AsyncAnthropic | Anthropic:
     made: AsyncAnthropic = sdk.AsyncAnthropic(
         **_who(settings), timeout=timeout, http_client=connections
     )
-    return made
+    return DirectCalls(made, connections, sdk, httpx2)
 
 
 def _who(settings: ClientSettings) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ai_batch.anthropic.errors import translated_answer
 from ai_batch.anthropic.prices import cost_of
 from ai_batch.anthropic.settings import MAX_TOKENS, check_options
 from ai_batch.anthropic.versions import headers_of, variant_of, version_for, version_problems
+from ai_batch.core.direct_calls import DirectCalls
 from ai_batch.core.errors import Problem, UsageError
 from ai_batch.core.live import answered, ready, wrong_kind
 from ai_batch.core.options import Duration, seconds
@@ -74,8 +75,6 @@ class AnthropicChat:
             client=client,
         )
         self._connection.check()
-        # The whole address: the SDK takes a tenth of a call to put it together.
-        self._url = f"{self._connection.url}{ENDPOINT}"
         self._headers: dict[str, dict[str, str]] = {}
         self._calls = _calls(self._connection)
 
@@ -117,8 +116,7 @@ class AnthropicChat:
         request = ready(request, self.check)
         model = request.model or self._model
         body = wire.encode_params(request, model, max_tokens=self._max_tokens)
-        options = {"headers": self._headers_for(self._version or version_for(request))}
-        response = await self._post(body, options)
+        response = await self._post(body, self._version or version_for(request))
         outcome = wire.decode_body(response.content)
         return answered(outcome, request, response.headers.get("request-id"))
 
@@ -129,11 +127,16 @@ class AnthropicChat:
             self._headers[version] = headers
         return headers
 
-    async def _post(self, body: bytes, options: dict[str, Any]) -> Any:
+    async def _post(self, body: bytes, version: str) -> Any:
         import httpx2
 
+        headers = self._headers_for(version)
+
         def work(client: Any) -> Any:
-            return client.post(self._url, content=body, cast_to=httpx2.Response, options=options)
+            if isinstance(client, DirectCalls):
+                return client.post(ENDPOINT, body, headers, kind=version)
+            options = {"headers": headers}
+            return client.post(ENDPOINT, content=body, cast_to=httpx2.Response, options=options)
 
         return await self._calls.run(work)
 
@@ -142,10 +145,10 @@ class AnthropicChat:
         await self._calls.aclose()
 
 
-def _calls(settings: ClientSettings) -> Calls[AsyncAnthropic | Anthropic]:
+def _calls(settings: ClientSettings) -> Calls[DirectCalls | AsyncAnthropic | Anthropic]:
     return Calls(
         lambda: make_live_client(settings),
         own=settings.client is None,
-        is_async=is_async,
+        is_async=lambda made: isinstance(made, DirectCalls) or is_async(made),
         translate=lambda error, _: translated_answer(error, secret=settings.secret),
     )

@@ -179,14 +179,15 @@ def _translated(error: Exception, secret: str | None) -> AIBatchError:
         status = int(error.code or 500)
         return kind_of_status(status, creating=False)(text, status=status)
     answered = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(answered, int):
-        # Uploads in pieces fail with errors of another library.
+    if isinstance(answered, int) and answered >= 400:
+        # Uploads in pieces fail with errors of another library; a download that does not fit its
+        # checksum has a status of 200.
         return kind_of_status(answered, creating=False)(text, status=answered)
     if isinstance(error, GoogleAuthError):
         return of_credentials(error, text)
     if isinstance(error, OSError):
         return of_transport(text, creating=False, sent=True)
-    # A download that does not fit its checksum, and answers that can't be read.
+    # Such a download, and answers that can't be read.
     if isinstance(error, ValueError) or type(error).__module__.startswith("google."):
         return ProviderUnavailable(text)
     raise error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ai_batch.core.connections import fingerprint
+from ai_batch.core.direct_calls import DirectCalls
 from ai_batch.core.errors import ProviderNotInstalled, UsageError
 from ai_batch.core.vendor_calls import many_connections, timeouts
 
@@ -83,8 +84,8 @@ def make_client(settings: ClientSettings) -> AsyncOpenAI | OpenAI:
     return made
 
 
-def make_live_client(settings: ClientSettings) -> AsyncOpenAI | OpenAI:
-    """A client for many calls at once: over aiohttp where it is installed, at twice the speed.
+def make_live_client(settings: ClientSettings) -> DirectCalls | AsyncOpenAI | OpenAI:
+    """What makes many calls at once: over aiohttp where it is installed, at twice the speed.
 
     A call may wait for a free connection for as long as it takes: that is no fault of the server.
     """
@@ -94,7 +95,7 @@ def make_live_client(settings: ClientSettings) -> AsyncOpenAI | OpenAI:
     timeout = timeouts(http, settings.timeout, pool=None)
     connections = many_connections(sdk, http, timeout)
     made: AsyncOpenAI = sdk.AsyncOpenAI(**_who(settings), timeout=timeout, http_client=connections)
-    return made
+    return DirectCalls(made, connections, sdk, http, unwrap="error")
 
 
 def _who(settings: ClientSettings) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ai_batch.core.direct_calls import DirectCalls
 from ai_batch.core.errors import Problem, UsageError
 from ai_batch.core.live import answered, embedded, ready, wrong_kind
 from ai_batch.core.options import Duration, seconds
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenAIChat", "OpenAIEmbedder"]
 
-OPTIONS = {"headers": {"Content-Type": "application/json"}}
+HEADERS = {"Content-Type": "application/json"}
 
 RequestT = TypeVar("RequestT", ChatRequest, EmbeddingRequest)
 
@@ -61,11 +62,10 @@ class _LiveClient:
         settings.check()
         # Asked for with every request, and not cheap to find out.
         self._is_openai = settings.is_openai
-        self._url = settings.url
-        self._calls: Calls[AsyncOpenAI | OpenAI] = Calls(
+        self._calls: Calls[DirectCalls | AsyncOpenAI | OpenAI] = Calls(
             lambda: make_live_client(settings),
             own=client is None,
-            is_async=is_async,
+            is_async=lambda made: isinstance(made, DirectCalls) or is_async(made),
             translate=lambda error, _: translated_answer(error, secret=settings.secret),
         )
 
@@ -89,11 +89,12 @@ class _LiveClient:
         path = route.endpoint.removeprefix("/v1")
 
         def work(client: Any) -> Any:
+            if isinstance(client, DirectCalls):
+                return client.post(path, body, HEADERS, kind=path)
             if _rewrites_bodies(client):
                 return client.post(path, body=wire.readable(body), cast_to=httpx2.Response)
-            # The whole address: the SDK takes a tenth of a call to put it together.
-            url = f"{self._url}{path}"
-            return client.post(url, content=body, cast_to=httpx2.Response, options=OPTIONS)
+            options = {"headers": HEADERS}
+            return client.post(path, content=body, cast_to=httpx2.Response, options=options)
 
         response = await self._calls.run(work)
         outcome = wire.decode_body(response.content, route)
