@@ -62,3 +62,23 @@ def test_a_run_that_is_killed_while_it_reads_leaves_no_job(shell: Shell) -> None
     assert [row["total"] for row in shell("jobs", "--json").json] == [1]
     assert len(list(home.glob("jobs/*"))) == 1
     assert shell.emulator.stats.items_billed == 1
+
+
+def test_ctrl_c_while_the_input_is_read_sends_nothing(shell: Shell) -> None:
+    """An interrupt before the job is on record says that nothing was sent."""
+    process = shell.start(
+        "run", "-", "--format", "txt", "-p", "openai", "-m", "gpt-4o-mini", "-o", "out.csv"
+    )
+    assert process.stdin is not None
+    process.stdin.write("one\n")
+    process.stdin.flush()
+    home = shell.folder.parent / "home"
+    shell.wait_for(lambda: any(home.glob("jobs/*")))
+
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+
+    assert process.returncode == 130
+    assert "interrupted while reading; nothing was sent" in err
+    assert shell("jobs", "--json").json == []
+    assert not any(home.glob("jobs/*"))

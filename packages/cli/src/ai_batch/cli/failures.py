@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -100,7 +99,7 @@ def _of_system(error: OSError) -> str:
 
 def _of_ledger(error: Exception) -> str:
     text = str(error)
-    if "full" in text:
+    if "full" in text or "disk I/O" in text:
         return f"{text}\nMake room on its disk, and give the same command again; nothing is lost."
     if "readonly" in text or "unable to open" in text or "denied" in text:
         return f"{text}\nChoose another place with --home or AI_BATCH_HOME."
@@ -112,12 +111,8 @@ def told() -> Generator[None, None, None]:
     """Tell errors on stderr, without a traceback, and end with their exit code."""
     try:
         yield
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; at its end Python would complain of the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        leave(ExitCode.OK)
     except KeyboardInterrupt:
-        sys.stderr.write("\nai-batch: interrupted; jobs that were submitted go on\n")
+        # Before the command has begun; what it does about it itself is its own.
         leave(ExitCode.INTERRUPTED)
     except Exception as error:
         found = explain(error)

@@ -15,6 +15,7 @@ from typing import IO, Any, TypeAlias
 import msgspec
 
 from ai_batch.cli.columns import Columns, fields_of
+from ai_batch.cli.failures import ExitCode, leave
 from ai_batch.cli.files import load_parquet
 from ai_batch.core import Result, UsageError
 
@@ -46,11 +47,21 @@ def write_results(path: str, results: Iterable[Result], columns: Columns) -> Non
     """Write all results; ``-`` is standard output, as JSONL."""
     write = _WRITERS[_kind(path)]
     if path == "-":
-        write(sys.stdout.buffer, results, columns)
-        sys.stdout.buffer.flush()
+        _to_stdout(lambda: write(sys.stdout.buffer, results, columns))
         return
     with _written(Path(path)) as file:
         write(file, results, columns)
+
+
+def _to_stdout(write: Callable[[], None]) -> None:
+    try:
+        write()
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Who reads has seen enough; at its end Python would complain of what was not read. The
+        # job does not count as delivered.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave(ExitCode.OK)
 
 
 def _kind(path: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from ai_batch.cli.consent import Question
 from ai_batch.cli.desk import Consent, Desk, desk_for
 from ai_batch.cli.display import choose_display
-from ai_batch.cli.failures import ExitCode
+from ai_batch.cli.failures import ExitCode, leave
 from ai_batch.cli.home import Home, Notes
 from ai_batch.cli.making import parameters_of, read_options, without_key
 from ai_batch.cli.outputs import check_output
@@ -122,14 +122,23 @@ def run(
     notes = wanted.notes(output)
     desk = wanted.desk(home, question, reuse=not fresh, max_cost=max_cost, notes=notes)
     try:
-        requests = wanted.requests()
-        job = desk.submit(requests) if detach else desk.planned(requests)
+        job = _planned(desk, wanted, detach=detach)
         if job is None:
             raise UsageError(f"{wanted.source} holds no requests; nothing was sent")
         _tell_found(home, job, notes)
         return _finish(home, desk, job, output, detach=detach, as_json=as_json)
     finally:
         desk.close()
+
+
+def _planned(desk: Desk, wanted: Wanted, *, detach: bool) -> Job | None:
+    requests = wanted.requests()
+    try:
+        return desk.submit(requests) if detach else desk.planned(requests)
+    except KeyboardInterrupt:
+        doing = "submitting; the same command goes on" if detach else "reading; nothing was sent"
+        sys.stderr.write(f"\nai-batch: interrupted while {doing}\n")
+        leave(ExitCode.INTERRUPTED)
 
 
 def _tell_found(home: Home, job: Job, notes: Notes) -> None:
