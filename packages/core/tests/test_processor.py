@@ -428,6 +428,17 @@ def test_only_what_failed_is_retried(tmp_path: Path) -> None:
     assert tries == ["a", "b", "c", "b"]
 
 
+def test_metadata_comes_back_without_its_request(bench: Bench) -> None:
+    """It is read along with the id, and not again with all the rest."""
+    asked = [ChatRequest(messages="a", metadata={"row": "7"}), ChatRequest(messages="b")]
+
+    first, second = ask(bench, asked)
+
+    assert (first.metadata, second.metadata) == ({"row": "7"}, None)
+    assert callable(first._request)
+    assert first.request.metadata == {"row": "7"}
+
+
 class City(BaseModel):
     name: str
 

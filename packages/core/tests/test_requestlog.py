@@ -40,7 +40,9 @@ def test_requests_are_read_by_their_index(
         for index in reversed(range(len(asked))):
             assert log.request(index) == asked[index]
             assert log.id(index) == asked[index].id
+            assert log.head(index).metadata == asked[index].metadata
         assert list(log.ids(0)) == [request.id for request in asked]
+        assert [head.metadata for head in log.heads(0)] == [request.metadata for request in asked]
         assert list(log.ids(len(asked) // 2)) == [r.id for r in asked[len(asked) // 2 :]]
 
 

@@ -11,7 +11,7 @@ from ai_batch.core.accounting import load_local
 from ai_batch.core.errors import LedgerError
 from ai_batch.core.places import index_of, position_of
 from ai_batch.core.provider import Formats
-from ai_batch.core.requestlog import RequestLog
+from ai_batch.core.requestlog import Head, RequestLog
 from ai_batch.core.requests import Request
 from ai_batch.core.results import ChatResponse, ItemError, Outcome, Result
 from ai_batch.core.rows import UNREADABLE, Place, RowTable, Source, rows_between
@@ -97,9 +97,9 @@ class ResultReader:
         active: list[_ShardRows] = []
         log = RequestLog(self._folder)
         try:
-            for index, identity in enumerate(islice(log.ids(start), stop - start), start):
+            for index, head in enumerate(islice(log.heads(start), stop - start), start):
                 active = _activate(self._folder, waiting, active, index)
-                yield self._result(active, index, identity)
+                yield self._result(active, index, head)
         finally:
             log.close()
             for rows in active:
@@ -114,15 +114,15 @@ class ResultReader:
         ]
         return sorted(found, key=lambda shard: (-shard.first_index, -shard.seq))
 
-    def _result(self, active: Sequence[_ShardRows], index: int, identity: str) -> Result:
+    def _result(self, active: Sequence[_ShardRows], index: int, head: Head) -> Result:
         for rows in active:
             position = rows.position(index)
             if position is None:
                 continue
             place = rows.table[position]
             if not place.retried:
-                return self._make(rows, place, index, identity)
-        raise LedgerError(f"request {identity!r} (index {index}) has no result yet")
+                return self._make(rows, place, index, head)
+        raise LedgerError(f"request {head.id!r} (index {index}) has no result yet")
 
     def read_shard(self, shard: Shard, given: bytes | bytearray = b"") -> Iterator[Result]:
         """The final results in one collected shard; what is asked again comes with its child.
@@ -135,7 +135,7 @@ class ResultReader:
                 for position, index in enumerate(rows.members):
                     if not rows.table.retried(position) and not (given and given[position]):
                         place = rows.table[position]
-                        yield self._make(rows, place, index, log.id(index))
+                        yield self._make(rows, place, index, log.head(index))
         finally:
             rows.close()
 
@@ -157,26 +157,27 @@ class ResultReader:
                 if index is None or position is None or given[position]:
                     continue
                 given[position] = 1
-                yield self._result_of(outcome, index, log.id(index), self._attempts(row, shard))
+                yield self._result_of(outcome, index, log.head(index), self._attempts(row, shard))
 
-    def _make(self, rows: _ShardRows, place: Place, index: int, identity: str) -> Result:
+    def _make(self, rows: _ShardRows, place: Place, index: int, head: Head) -> Result:
         row = rows.row(place)
         outcome = self._outcome(row, place.source, rows.shard)
         attempts = rows.shard.attempt
         if place.source == Source.OUTPUT:
             attempts = self._attempts(row, rows.shard)
-        return self._result_of(outcome, index, identity, attempts)
+        return self._result_of(outcome, index, head, attempts)
 
     def _attempts(self, row: bytes, shard: Shard) -> int:
         counted = None if self._count_attempts is None else self._count_attempts(row)
         return counted or shard.attempt
 
-    def _result_of(self, outcome: Outcome, index: int, identity: str, attempts: int) -> Result:
+    def _result_of(self, outcome: Outcome, index: int, head: Head, attempts: int) -> Result:
         if self._types is not None and isinstance(outcome, ChatResponse):
             request = _load_request(self._folder, index)
             outcome = parse_answer(outcome, request, self._types)
         return Result(
-            id=identity,
+            id=head.id,
+            metadata=head.metadata,
             index=index,
             outcome=outcome,
             request=partial(_load_request, self._folder, index),

@@ -14,7 +14,7 @@ from ai_batch.core.messages import JSONObject
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
 from ai_batch.core.spool import JobFolder, open_private, sync
 
-__all__ = ["RequestLog", "RequestWriter", "dump_request", "load_request"]
+__all__ = ["Head", "RequestLog", "RequestWriter", "dump_request", "load_request"]
 
 _PLACE = struct.Struct("<Q")
 
@@ -30,6 +30,16 @@ def load_request(line: bytes) -> Request:
     fields = cast("JSONObject", msgspec.json.decode(line))
     kind = EmbeddingRequest if "texts" in fields else ChatRequest
     return kind.model_validate(fields)
+
+
+class Head(msgspec.Struct):
+    """What a result carries of its request: read without the rest of it."""
+
+    id: str
+    metadata: dict[str, str] | None = None
+
+
+_read_head = msgspec.json.Decoder(Head).decode
 
 
 class _OnlyId(msgspec.Struct):
@@ -88,11 +98,23 @@ class RequestLog:
 
     def ids(self, start: int) -> Iterator[str]:
         """The ids of the requests from ``start`` on, in order."""
+        for line in self._lines_from(start):
+            yield _read_id(line).id
+
+    def heads(self, start: int) -> Iterator[Head]:
+        """The heads of the requests from ``start`` on, in order."""
+        for line in self._lines_from(start):
+            yield _read_head(line)
+
+    def _lines_from(self, start: int) -> Iterator[bytes]:
         place = os.pread(self._places, _PLACE.size, start * _PLACE.size)
         with self._folder.requests.open("rb", buffering=1 << 18) as file:
             file.seek(_PLACE.unpack(place)[0])
-            for line in file:
-                yield _read_id(line).id
+            yield from file
+
+    def head(self, index: int) -> Head:
+        """One request's head."""
+        return _read_head(self.line(index))
 
     def id(self, index: int) -> str:
         """One request's id."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, overload
 
 import msgspec
@@ -215,7 +216,7 @@ class Result:
     sent to the provider.
     """
 
-    __slots__ = ("_request", "attempts", "chat", "embedding", "error", "id", "index")
+    __slots__ = ("_metadata", "_request", "attempts", "chat", "embedding", "error", "id", "index")
 
     def __init__(
         self,
@@ -225,8 +226,12 @@ class Result:
         outcome: Outcome,
         request: Request | Callable[[], Request],
         attempts: int = 1,
+        metadata: Mapping[str, str] | EllipsisType | None = ...,
     ) -> None:
-        """``request`` may be a function that reads the request when it is asked for."""
+        """``request`` may be a function that reads the request when it is asked for.
+
+        ``metadata`` is the request's, where it is known without reading that.
+        """
         self.id = id
         self.index = index
         self.attempts = attempts
@@ -241,6 +246,7 @@ class Result:
         else:
             self.error = outcome
         self._request = request
+        self._metadata = metadata
 
     @property
     def ok(self) -> bool:
@@ -253,6 +259,11 @@ class Result:
         if callable(self._request):
             self._request = self._request()
         return self._request
+
+    @property
+    def metadata(self) -> Mapping[str, str] | None:
+        """What the request carried for its sender's own use."""
+        return self.request.metadata if self._metadata is ... else self._metadata
 
     @property
     def outcome(self) -> Outcome:

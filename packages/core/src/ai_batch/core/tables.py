@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import accumulate
@@ -58,7 +58,7 @@ class Row(msgspec.Struct, kw_only=True):
     cached_input_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Mapping[str, str] | None = None
     embedding: Any = None
 
 
@@ -108,7 +108,7 @@ _TOKENS = tuple(name for name in Row.__struct_fields__ if name.endswith("_tokens
 
 def _row(result: Result) -> Row:
     row = Row(id=result.id, index=result.index, attempts=result.attempts)
-    row.metadata = result.request.metadata
+    row.metadata = result.metadata
     if result.error is not None:
         row.error_code, row.error_message = result.error.code, result.error.message
     if (chat := result.chat) is not None:
