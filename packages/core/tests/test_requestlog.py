@@ -13,9 +13,15 @@ from ai_batch.core.requestlog import RequestLog, RequestWriter, dump_request
 from ai_batch.core.spool import JobFolder
 
 words = st.text(min_size=1, max_size=30)
+metadata = st.none() | st.dictionaries(words, words, max_size=2)
 requests = st.one_of(
-    st.builds(ChatRequest, id=words, messages=words),
-    st.builds(EmbeddingRequest, id=words, texts=st.lists(words, min_size=1, max_size=3)),
+    st.builds(ChatRequest, id=words, messages=words, metadata=metadata),
+    st.builds(
+        EmbeddingRequest,
+        id=words,
+        texts=st.lists(words, min_size=1, max_size=3),
+        metadata=metadata,
+    ),
 )
 
 
