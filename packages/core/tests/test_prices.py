@@ -42,6 +42,21 @@ def test_an_unknown_model_has_none(provider: str, model: str) -> None:
     assert token_cost(provider, model, USAGE) is None
 
 
+@pytest.mark.parametrize(
+    ("provider", "model", "usage", "known"),
+    [
+        ("google", "gemma-3", Usage(input_tokens=1000), False),
+        ("openai", "text-embedding-3-small", Usage(input_tokens=1000), True),
+        ("openai", "text-embedding-3-small", Usage(input_tokens=1000, output_tokens=1), False),
+    ],
+)
+def test_a_model_that_is_listed_without_a_price_is_not_free(
+    provider: str, model: str, usage: Usage, known: bool
+) -> None:
+    """The tables name models for which they have none, or none for what was used."""
+    assert (token_cost(provider, model, usage) is not None) == known
+
+
 def test_without_the_tables_no_price_is_known(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -101,7 +101,13 @@ def _live_cost(provider_id: str, model: str, usage: Usage) -> Decimal | None:
         cache_write_tokens=usage.cache_write_tokens,
     )
     try:
-        return genai_prices.calc_price(tokens, model, provider_id=provider_id).total_price
+        found = genai_prices.calc_price(tokens, model, provider_id=provider_id)
     except (LookupError, ValueError):
         # An unknown model; or counts that can't be, such as more cached tokens than there were.
         return None
+    price = found.model_price
+    # The tables hold models whose price they don't know, and ask nothing for them.
+    unpriced = (usage.input_tokens and price.input_mtok is None) or (
+        usage.output_tokens and price.output_mtok is None
+    )
+    return None if unpriced else found.total_price
