@@ -12,7 +12,7 @@ import pytest
 from packages.core.tests.bench import Bench
 
 from ai_batch.core import NativeProcessor, Progress, display, progress
-from ai_batch.core.display import Display, Lines, duration
+from ai_batch.core.display import Display, Lines, RichBar, duration
 
 
 class Terminal(io.StringIO):
@@ -51,10 +51,35 @@ def test_rich_draws_a_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert run(tmp_path) == 2
 
     shown = terminal.getvalue()
-    assert "job_" in shown
-    assert "2/2 batches" in shown
-    assert "completed" in shown
+    assert "completed, 2/2 batches" in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "200"])
+def test_counts_and_time_fit_into_narrow_terminals(
+    monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    """What matters most comes first."""
+    terminal = terminal_of(monkeypatch)
+    monkeypatch.setenv("COLUMNS", columns)
+    late = Progress(
+        job_id="job_20261123-142027-cf5539fb",
+        state="running",
+        total=12_000,
+        completed=3_000,
+        failed=12,
+        batches=5,
+        cost=1.2345,
+        eta=4000.0,
+    )
+
+    bar = RichBar(late)
+    bar.show(late)
+    bar.close()
+
+    assert "cf5539fb" in terminal.getvalue()
+    assert "3012/12000" in terminal.getvalue()
+    assert "1 h 7 min left" in terminal.getvalue()
 
 
 def test_without_rich_tqdm_draws_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +103,7 @@ def test_without_both_there_are_lines(tmp_path: Path, monkeypatch: pytest.Monkey
     assert run(tmp_path) == 2
 
     last = terminal.getvalue().splitlines()[-1]
-    assert last.endswith(": 2/2, 2/2 batches, 0.0000 USD, completed")
+    assert last.endswith(": 2/2, completed, 2/2 batches, 0.0000 USD")
 
 
 def test_where_there_is_no_terminal_there_are_lines(
@@ -87,7 +112,7 @@ def test_where_there_is_no_terminal_there_are_lines(
     """A log file is no place for a bar."""
     assert run(tmp_path) == 2
 
-    assert capsys.readouterr().err.splitlines()[-1].endswith("completed")
+    assert ": 2/2, completed," in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_lines_come_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,12 +122,12 @@ def test_lines_come_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> Non
 
     for shown in (at(0), at(1), at(2, failed=1, eta=4000.0), at(2, failed=1, eta=4000.0)):
         lines.show(shown)
-    lines.show(at(4, state="completed", batches=2, batches_done=2, cost=0.5))
+    lines.show(at(4, state="completed", batches=2, batches_done=2, cost=1.5))
 
     assert capsys.readouterr().err.splitlines() == [
         "job_1: 0/4, 0/0 batches",
-        "job_1: 3/4, 0/0 batches, 1 failed, 1 h 7 min left",
-        "job_1: 4/4, 2/2 batches, 0.5000 USD, completed",
+        "job_1: 3/4, 1 h 7 min left, 0/0 batches, 1 failed",
+        "job_1: 4/4, completed, 2/2 batches, 1.50 USD",
     ]
 
 

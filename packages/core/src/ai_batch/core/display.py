@@ -94,18 +94,28 @@ def _bar_for(progress: Progress) -> Bar:
     return Lines()
 
 
-def note(progress: Progress) -> str:
-    """What a bar says beside its length."""
-    parts = [f"{progress.batches_done}/{progress.batches} batches"]
-    if progress.failed:
-        parts.append(f"{progress.failed} failed")
-    if progress.cost:
-        parts.append(f"{progress.cost:.4f} USD")
+def note(progress: Progress, room: int = 200) -> str:
+    """What a bar says beside its length: what matters most first, and what there is room for."""
+    parts: list[str] = []
     if progress.state != "running":
         parts.append(progress.state)
     elif progress.eta is not None:
         parts.append(f"{duration(progress.eta)} left")
+    parts.append(f"{progress.batches_done}/{progress.batches} batches")
+    if progress.failed:
+        parts.append(f"{progress.failed} failed")
+    if progress.cost:
+        parts.append(
+            f"{progress.cost:.2f} USD" if progress.cost >= 1 else f"{progress.cost:.4f} USD"
+        )
+    while len(parts) > 1 and len(", ".join(parts)) > room:
+        parts.pop()
     return ", ".join(parts)
+
+
+def short(progress: Progress) -> str:
+    """The end of the job's id, by which it can be told from others: bars need the room."""
+    return progress.job_id.rpartition("-")[2]
 
 
 def duration(seconds: float) -> str:
@@ -122,29 +132,35 @@ def reached(progress: Progress) -> int:
     return min(progress.done + progress.done_remotely, progress.total)
 
 
+LEAST_BAR = 15
+"""Columns that are left to the bar itself, and to what stands between it and the rest."""
+
+
 class RichBar:
     """A bar of rich, which draws itself also between two reports, and in notebooks."""
 
     def __init__(self, progress: Progress) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bars
 
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
             TextColumn("{task.fields[note]}", markup=False),
             console=Console(stderr=True),
             refresh_per_second=4,
+            expand=True,
         )
-        self._task = self._bars.add_task(progress.job_id, total=progress.total, note="")
+        self._task = self._bars.add_task(short(progress), total=progress.total, note="")
         self._bars.start()
 
     def show(self, progress: Progress) -> None:
         """Set the bar's length and what stands beside it."""
-        self._bars.update(self._task, completed=reached(progress), note=note(progress))
+        beside = len(short(progress)) + 2 * len(str(progress.total)) + LEAST_BAR
+        room = self._bars.console.width - beside
+        self._bars.update(self._task, completed=reached(progress), note=note(progress, room))
 
     def close(self) -> None:
         """Draw once more and give the cursor back."""
@@ -157,7 +173,7 @@ class TqdmBar:
     def __init__(self, progress: Progress) -> None:
         from tqdm.auto import tqdm
 
-        self._bar: Any = tqdm(total=progress.total, desc=progress.job_id, unit="req")
+        self._bar: Any = tqdm(total=progress.total, desc=short(progress), unit="req")
 
     def show(self, progress: Progress) -> None:
         """Set the bar's length and what stands beside it."""
