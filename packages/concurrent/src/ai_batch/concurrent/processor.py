@@ -65,6 +65,8 @@ class ConcurrentProcessor(DurableProcessor):
         Raises ``UsageError`` for values that can't be meant. Nothing is sent or opened yet.
         """
         for name in GeneralOptions.__annotations__.keys() - JobOptions.__annotations__.keys():
+            if name == "retry_invalid" and name in general:
+                raise UsageError(f"{name} is for batches: retry_failed() asks those again")
             if name in general:
                 raise UsageError(f"{name} is about batches at a vendor, of which there are none")
         settings = Settings(

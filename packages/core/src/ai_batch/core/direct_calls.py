@@ -7,9 +7,12 @@ follow go out over the SDK's own HTTP client with another body.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
+
+from ai_batch.core.messages import JSONObject
 
 __all__ = ["DirectCalls"]
 
@@ -60,14 +63,13 @@ class DirectCalls:
     def _error(self, response: Any) -> Exception:
         """The error that the SDK makes of such an answer."""
         text = response.text.strip()
-        try:
+        body: object = text
+        message = text or f"Error code: {response.status_code}"
+        with contextlib.suppress(ValueError, RecursionError):
             body = json.loads(text)
-        except (ValueError, RecursionError):
-            body, message = text, text or f"Error code: {response.status_code}"
-        else:
             message = f"Error code: {response.status_code} - {body}"
-            if self._unwrap is not None and isinstance(body, Mapping):
-                body = body.get(self._unwrap, body)
+        if self._unwrap is not None and isinstance(body, dict):
+            body = cast("JSONObject", body).get(self._unwrap, cast("object", body))
         error: Exception = self._sdk.APIStatusError(message, response=response, body=body)
         return error
 
