@@ -243,6 +243,8 @@ def test_all_faulty_rows_are_reported_together(shell: Shell) -> None:
         (("latin.csv", "--prompt", "{text}"), "is not UTF-8"),
         (("in.csv", "--prompt", "{text}", "-O", "api_key=sk-1"), "keys come from the environment"),
         (("in.csv", "--prompt", "{text}", "-O", "poll_intervall=1"), "did you mean poll_interval"),
+        (("in.csv", "--prompt", "{text}", "-O", "max_attempts=many"), "can't be meant"),
+        (("in.csv", "--prompt", "{text}", "-O", "poll_interval=soon"), "can't be meant"),
         (("in.csv", "--prompt", "{text}", "--schema", "no.json"), "--schema no.json cannot be"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],

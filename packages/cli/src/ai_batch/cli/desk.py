@@ -11,7 +11,7 @@ import msgspec
 
 from ai_batch.cli.home import NOTES, Home, Notes
 from ai_batch.cli.making import general_options, make_processor, recorded_options, without_key
-from ai_batch.core import Estimate, JobRecord, Options
+from ai_batch.core import Estimate, JobRecord, Options, UsageError
 from ai_batch.core.estimate import estimate_plan
 from ai_batch.core.jobs import Jobs, Workshop
 from ai_batch.core.native import engine_of
@@ -72,8 +72,14 @@ def desk_for(
     """What new jobs of a provider are planned and run with."""
     general: dict[str, Any] = {**general_options(given), "reuse": reuse, "max_cost": max_cost}
     general |= {"home": home.path, "ledger": home.ledger}
-    options = Options(**general)
-    made = make_processor(provider, given, options).provider
+    try:
+        options = Options(**general)
+        made = make_processor(provider, given, options).provider
+    except UsageError:
+        raise
+    except (TypeError, ValueError) as error:
+        # Text where a number is wanted: options of the command line have no types.
+        raise UsageError(f"an option has a value that can't be meant: {error}") from None
     workshop = Workshop(made, engine_of(made))
     return Desk(workshop, options, _Asked(consent=consent, notes=notes))
 

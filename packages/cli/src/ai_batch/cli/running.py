@@ -86,7 +86,7 @@ class Wanted:
     def notes(self, output: str | None) -> Notes:
         """What a later ``resume`` has to know."""
         where = output if output in (None, "-") else str(Path(output).absolute())
-        kept = {name: value for name, value in read_options(self.option).items() if value}
+        kept = read_options(self.option)
         return Notes(input=self.source, output=where, schema=self.schema, options=kept)
 
     def desk(self, home: Home, consent: Consent | None = None, **options: Any) -> Desk:
