@@ -138,6 +138,36 @@ def test_a_detached_job_is_resumed_where_it_was_to_be_written(
     assert shell.emulator.stats.batches_created == 1
 
 
+@pytest.mark.parametrize(
+    ("provider", "model", "options"),
+    [
+        ("vertex", "gemini-2.5-flash", ["-O", "gcs_uri=gs://bucket/folder"]),
+        ("gemini", "gemini-2.5-flash", []),
+        ("anthropic", "claude-haiku-4-5", ["-O", "betas=[]"]),
+    ],
+)
+def test_every_provider_is_found_again(
+    shell: Shell, provider: str, model: str, options: list[str]
+) -> None:
+    """Resume makes the processor of then, and results are read without a key or a project."""
+    left = shell(
+        "run", shell.write("in.txt", "one\n"), "-p", provider, "-m", model, "-o", "out.csv",
+        "--max-tokens", "50", "-O", "poll_interval=0.1", "--detach", *options,
+    )  # fmt: skip
+
+    done = shell("resume", "last")
+    for name in list(shell.environment):
+        if "KEY" in name or name.startswith("GOOGLE"):
+            del shell.environment[name]
+    read = shell("results", "last")
+
+    assert left.code == 0, left.err
+    assert done.code == 0, done.err
+    assert [row["content"] for row in shell.read_csv()] == ["one"]
+    assert [row["content"] for row in read.lines] == ["one"]
+    assert shell.emulator.stats.batches_created == 1
+
+
 def test_a_job_is_watched_while_another_process_works(make_shell: Callable[..., Shell]) -> None:
     """Watch ends with the job, and does nothing to it."""
     shell = make_shell(timing=Timing(in_progress=4.0))
