@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Annotated
 
@@ -137,7 +138,9 @@ def emulator(context: typer.Context) -> None:
             f"ai-batch: the emulator is not installed ({error}): pip install ai-batch-emulator\n"
         )
         leave(ExitCode.USAGE)
-    found.main(context.args)
+    # It ends by an interrupt, which may come a moment before it waits for one.
+    with contextlib.suppress(KeyboardInterrupt):
+        found.main(context.args)
 
 
 @app.command()
