@@ -20,6 +20,7 @@ from ai_batch.core.results import ItemError
 from ai_batch.core.runtime import Runtime
 from ai_batch.core.spool import JobFolder, members_of
 from ai_batch.core.state import DURABLE, Shard, ShardState
+from ai_batch.core.wire_parts import usage_tokens
 
 __all__ = ["LiveAdvancer"]
 
@@ -245,13 +246,4 @@ def _scan_of(identity: str, answer: Answer) -> Scan:
     outcome = answer.outcome
     if isinstance(outcome, ItemError):
         return Scan(identity, outcome)
-    usage = outcome.usage
-    return Scan(
-        identity,
-        None,
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cached_input_tokens,
-        usage.cache_write_tokens,
-        usage.reasoning_tokens,
-    )
+    return Scan(identity, None, *usage_tokens(outcome.usage))

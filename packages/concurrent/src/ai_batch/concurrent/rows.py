@@ -6,10 +6,11 @@ from typing import Any, cast
 
 import msgspec
 
-from ai_batch.core import ChatResponse, EmbeddingResponse, ItemError, Usage
+from ai_batch.core import ChatResponse, EmbeddingResponse, ItemError
 from ai_batch.core.provider import Scan
 from ai_batch.core.results import Outcome
 from ai_batch.core.wire_json import decoded
+from ai_batch.core.wire_parts import usage_of, usage_tokens
 
 __all__ = ["attempts_of", "decode_row", "encode_row", "scan_row"]
 
@@ -75,13 +76,13 @@ def _encode(identity: str, outcome: Outcome, attempts: int) -> bytes:
         fields = outcome.__pydantic_serializer__.to_json(
             outcome, exclude={"parsed", "usage"}, exclude_defaults=True
         )
-        row = _Row(identity, attempts, _tokens(outcome.usage), chat=msgspec.Raw(fields))
+        row = _Row(identity, attempts, usage_tokens(outcome.usage), chat=msgspec.Raw(fields))
         row.body = _line_of(outcome.body)
     elif isinstance(outcome, EmbeddingResponse):
         vectors = _Vectors(
             outcome.data, outcome.count, outcome.dimensions, outcome.model, outcome.response_id
         )
-        row = _Row(identity, attempts, _tokens(outcome.usage), embedding=vectors)
+        row = _Row(identity, attempts, usage_tokens(outcome.usage), embedding=vectors)
         row.body = _line_of(outcome.body)
     else:
         row = _Row(identity, attempts, error=outcome.model_dump(exclude_none=True))
@@ -103,7 +104,7 @@ def decode_row(row: bytes) -> tuple[str, Outcome]:
     row.decode()
     parts = decoded(_ROWS, row)
     body = b"" if parts.body == _NULL else bytes(parts.body)
-    usage = Usage.model_validate(dict(zip(Usage.model_fields, parts.usage, strict=True)))
+    usage = usage_of(parts.usage)
     if parts.chat != _NULL:
         fields = decoded(_FIELDS, parts.chat)
         return parts.id, ChatResponse.model_validate({**fields, "usage": usage, "body": body})
@@ -118,16 +119,6 @@ def decode_row(row: bytes) -> tuple[str, Outcome]:
 def attempts_of(row: bytes) -> int:
     """How often the request was sent."""
     return decoded(_HEADS, row).attempts
-
-
-def _tokens(usage: Usage) -> Tokens:
-    return (
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cached_input_tokens,
-        usage.cache_write_tokens,
-        usage.reasoning_tokens,
-    )
 
 
 def _line_of(body: bytes) -> msgspec.Raw:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -139,12 +140,17 @@ class ResultReader:
         finally:
             rows.close()
 
-    def read_rows(self, shard: Shard, start: int, given: bytearray) -> Iterator[Result]:
+    def members(self, shard: Shard) -> array[int] | range:
+        """The indices of the shard's requests, ascending."""
+        return members_of(self._folder, shard)
+
+    def read_rows(
+        self, shard: Shard, members: array[int] | range, start: int, given: bytearray
+    ) -> Iterator[Result]:
         """The results in a shard's rows that are durable already, from byte ``start`` on.
 
         Marks the position of each in ``given``, and leaves out what has a mark.
         """
-        members = members_of(self._folder, shard)
         path = self._folder.file(shard.name, Source.OUTPUT.kind)
         with RequestLog(self._folder) as log:
             for row in rows_between(path, start, shard.durable):

@@ -17,6 +17,8 @@ class Tail:
     def __init__(self, reader: ResultReader, shard: Shard) -> None:
         """Nothing has been given yet."""
         self._reader = reader
+        # Read once: what is new comes many times a second.
+        self._members = range(0) if shard.state in TERMINAL else reader.members(shard)
         self._given = bytearray(shard.count if shard.state not in TERMINAL else 0)
         self._end = 0
         self._over = False
@@ -31,4 +33,4 @@ class Tail:
             yield from self._reader.read_shard(shard, given)
             return
         start, self._end = self._end, max(shard.durable, self._end)
-        yield from self._reader.read_rows(shard, start, self._given)
+        yield from self._reader.read_rows(shard, self._members, start, self._given)
