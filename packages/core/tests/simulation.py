@@ -503,7 +503,8 @@ def check_ledger(connection: sqlite3.Connection) -> None:
     assert set(held) <= {(0, 0)}, f"budget still held: {held}"
     assert connection.execute("SELECT COUNT(*) FROM job").fetchone() == (1,)
     rows = connection.execute(
-        "SELECT seq, from_state, to_state FROM event WHERE seq IS NOT NULL ORDER BY rowid"
+        "SELECT seq, from_state, to_state FROM event WHERE to_state IS NOT NULL"
+        " AND seq IS NOT NULL ORDER BY rowid"
     )
     states: dict[int, str] = {}
     for seq, before, after in rows:

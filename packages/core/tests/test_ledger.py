@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -370,6 +371,21 @@ def test_every_move_is_in_the_event_log(world: World) -> None:
         (1, "intent", "submitted"),
     ]
     assert "batch-1" in ledger.events("job_1")[-1]["detail"]
+
+
+def test_the_event_log_says_now_and_then_how_far_a_shard_has_come(world: World) -> None:
+    """Of a thousand counts at most twenty are kept: enough to draw them, whatever their number."""
+    ledger = world.open()
+    ledger.add_job(job(), [shard(count=1000)])
+    held = sent(ledger, *claim(ledger))
+
+    for done in range(1, 1001):
+        held = ledger.update(held, live_completed=done - done // 10, live_failed=done // 10)
+    ledger.update(held, next_at=7.0)
+    kept = [json.loads(e["detail"]) for e in ledger.events("job_1") if e["to_state"] is None]
+
+    assert [counts["ok"] + counts["failed"] for counts in kept] == list(range(50, 1001, 50))
+    assert kept[-1] == {"ok": 900, "failed": 100}
 
 
 def test_children_are_numbered_behind_their_parents(world: World) -> None:

@@ -223,15 +223,15 @@ class ShardWork:
 
     async def _note(self, journal: Journal) -> None:
         """Keep the counts in the ledger; finds out when the lease is lost."""
-        tally, noted = journal.tally, -1
+        tally, noted, shard = journal.tally, -1, self._shard
         while True:
             await self._runtime.sleep(NOTE_SECONDS)
             if noted == tally.ok + tally.failed:
                 continue
             noted = tally.ok + tally.failed
-            await self._runtime.blocking(
+            shard = await self._runtime.blocking(
                 self._ledger.update,
-                self._shard,
+                shard,
                 ok=tally.ok,
                 failed=tally.failed,
                 usage=tuple(tally.usage),

@@ -54,6 +54,9 @@ _NO_BATCH: dict[str, Any] = {"remote_id": None, "adopted": False, "details": {}}
 LOGGED = frozenset({"remote_id", "input_id", "token", "cut", "ok", "failed", "retried"})
 """Changes that the event log keeps beside the move itself."""
 
+SAMPLES = 20
+"""How often the event log says at most how far a shard has come between two moves."""
+
 
 class Ledger(Leases):
     """Named operations on jobs, shards and budgets; each is one transaction."""
@@ -138,10 +141,18 @@ class Ledger(Leases):
         return [read_shard(row) for row in rows]
 
     def update(self, shard: Shard, **changes: Any) -> Shard:
-        """Change fields of a leased shard, its state apart."""
+        """Change fields of a leased shard, its state apart.
+
+        When its requests have come another twentieth further, the event log says so.
+        """
+        changed = shard.evolve(**changes)
+        answered, failed = _answered(changed)
+        further = _step(changed) > _step(shard)
         with self._database.transaction() as tx:
             change_fenced(tx, shard, changes)
-        return shard.evolve(**changes)
+            if further:
+                self._log(tx, shard.job_id, shard, detail={"ok": answered, "failed": failed})
+        return changed
 
     def move(
         self, shard: Shard, to: ShardState, *, children: Sequence[Shard] = (), **changes: Any
@@ -289,3 +300,12 @@ class Ledger(Leases):
             "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
             (self.now(), job_id, *place, before, to, json.dumps(detail or {})),
         )
+
+
+def _answered(shard: Shard) -> tuple[int, int]:
+    """Requests of an open shard that have an answer and an error, whoever counts them."""
+    return max(shard.ok, shard.live_completed), max(shard.failed, shard.live_failed)
+
+
+def _step(shard: Shard) -> int:
+    return sum(_answered(shard)) * SAMPLES // max(shard.count, 1)
