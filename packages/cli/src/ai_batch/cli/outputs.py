@@ -19,7 +19,7 @@ from ai_batch.cli.failures import ExitCode, leave
 from ai_batch.cli.files import load_parquet
 from ai_batch.core import Result, UsageError
 
-__all__ = ["check_output", "write_results"]
+__all__ = ["check_output", "write_results", "written"]
 
 Write: TypeAlias = Callable[[IO[bytes], Iterable[Result], Columns], None]
 
@@ -49,7 +49,7 @@ def write_results(path: str, results: Iterable[Result], columns: Columns) -> Non
     if path == "-":
         _to_stdout(lambda: write(sys.stdout.buffer, results, columns))
         return
-    with _written(Path(path)) as file:
+    with written(Path(path)) as file:
         write(file, results, columns)
 
 
@@ -74,7 +74,7 @@ def _kind(path: str) -> str:
 
 
 @contextmanager
-def _written(path: Path) -> Generator[IO[bytes], None, None]:
+def written(path: Path) -> Generator[IO[bytes], None, None]:
     """A file that takes its place, synced, when the block ends well."""
     # What a link points to is replaced, and not the link.
     target = path.resolve()
