@@ -199,6 +199,62 @@ def test_bad_values_fail_the_row(lab: Lab, body: dict[str, Any], param: str, cod
     assert row["response"]["body"]["error"] == caught.value.body
 
 
+CLOSED: dict[str, Any] = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+def closed(**inner: Any) -> dict[str, Any]:
+    """A schema that strict mode takes, but for that of its property."""
+    return {**CLOSED, "properties": {"a": inner}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "array", "items": {"type": "string"}}, """got 'type: "array"'."""),
+        ({**CLOSED, "additionalProperties": True}, "In context=(), 'additionalProperties' is"),
+        ({**CLOSED, "required": []}, "including every key in properties. Missing 'a'."),
+        (closed(type="string", default="x"), "('properties', 'a'), 'default' is not permitted."),
+        (closed(), "schema must have a 'type' key."),
+        (closed(type="string", format="uri"), "'uri' is not a valid format."),
+        (closed(anyOf=[{"type": "array"}]), "'anyOf', '0'), array schema missing items."),
+        (
+            {**CLOSED, "$defs": {"b": {"$ref": "#", "title": "B"}}},
+            "In context=('$defs', 'b'), $ref cannot have keywords {'title'}.",
+        ),
+    ],
+)
+def test_what_strict_mode_refuses_fails_the_row(
+    lab: Lab, schema: dict[str, Any], words: str
+) -> None:
+    """A schema that breaks one of its rules is a 400, whichever endpoint is asked."""
+    named = {"name": "n", "schema": schema, "strict": True}
+    with pytest.raises(openai.BadRequestError) as caught:
+        chat(lab, response_format={"type": "json_schema", "json_schema": named})
+    assert "Invalid schema for response_format 'n': " in caught.value.message
+    assert words in caught.value.message
+    assert (caught.value.param, caught.value.code) == ("response_format", None)
+    ask: Callable[..., Any] = lab.client.responses.create
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(model="gpt-5", input="x", text={"format": {"type": "json_schema", **named}})
+    assert words in caught.value.message
+    assert caught.value.param == "text.format.schema"
+
+
+@pytest.mark.parametrize(("schema", "strict"), [(CLOSED, True), (SCHEMA, False)])
+def test_a_schema_within_the_rules_is_obeyed(
+    lab: Lab, schema: dict[str, Any], strict: bool
+) -> None:
+    """One that is not strict may have anything but another root."""
+    named = {"name": "n", "schema": schema, "strict": strict}
+    answer = chat(lab, response_format={"type": "json_schema", "json_schema": named})
+    assert json.loads(answer.choices[0].message.content)
+
+
 def test_reasoning_models_take_what_they_know(lab: Lab) -> None:
     """The new name of the limit is fine; so is any temperature without reasoning."""
     assert chat(lab, model="gpt-5", max_completion_tokens=50, temperature=1).choices

@@ -25,6 +25,13 @@ TOOL = {
     },
 }
 
+ANSWER = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer", "enum": [2]}},
+    "required": ["city", "days"],
+    "additionalProperties": False,
+}
+
 
 def answer(lab: AnthropicLab, text: str = "Hello", **changes: Any) -> Message:
     """The message that answers one request of a batch."""
@@ -80,7 +87,7 @@ def test_the_result_of_a_tool_is_echoed(lab: AnthropicLab) -> None:
 
 def test_a_schema_is_obeyed(lab: AnthropicLab) -> None:
     """Structured output is the text of a small instance."""
-    wanted = {"type": "json_schema", "schema": TOOL["input_schema"]}
+    wanted = {"type": "json_schema", "schema": ANSWER}
     message = answer(lab, output_config={"format": wanted})
     assert json.loads(text_of(message)) == {"city": "text", "days": 2}
 
@@ -279,7 +286,7 @@ def test_another_server_answers(make_lab: Callable[..., AnthropicLab], upstream:
     assert message.stop_reason == "end_turn"
     assert message.usage.output_tokens == 4
     assert message.usage.input_tokens > 4
-    wanted = {"type": "json_schema", "schema": TOOL["input_schema"]}
+    wanted = {"type": "json_schema", "schema": ANSWER}
     structured = answer(lab, model="gpt-4o-mini", output_config={"format": wanted})
     assert json.loads(text_of(structured)) == {"city": "text", "days": 2}
     assert answer(lab, "x" * 100, max_tokens=5, model="gpt-4o-mini").stop_reason == "max_tokens"

@@ -24,6 +24,16 @@ def said(role: str, content: object) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": "x"}, {"role": role, "content": content}]}
 
 
+def formed(**schema: Any) -> dict[str, Any]:
+    """Changes that ask for an answer with a property of this schema."""
+    whole = {"type": "object", "properties": {"a": schema}, "additionalProperties": False}
+    if "$defs" in schema:
+        whole["$defs"] = schema.pop("$defs")
+    return {"output_config": {"format": {"type": "json_schema", "schema": whole}}}
+
+
+REFERENCE = {"$ref": "#/$defs/b"}
+
 BAD_ITEMS: list[tuple[dict[str, Any], str]] = [
     ({"messages": None}, "messages: Field required"),
     ({"max_tokens": None}, "max_tokens: Field required"),
@@ -87,6 +97,29 @@ BAD_ITEMS: list[tuple[dict[str, Any], str]] = [
     (
         {"output_config": {"format": {"type": "json_schema"}}},
         "output_config.format.schema: Field required",
+    ),
+    (
+        formed(type="object", properties={}),
+        "output_config.format.schema: For 'object' type, 'additionalProperties' must be",
+    ),
+    (
+        formed(type="array", items={"type": "integer", "minimum": 1, "maximum": 2}),
+        "output_config.format.schema: For 'integer' type, properties maximum, minimum",
+    ),
+    (
+        formed(anyOf=[{"type": "null"}, {"type": "string", "maxLength": 1}]),
+        "output_config.format.schema: For 'string' type, properties maxLength are not supported",
+    ),
+    (
+        formed(oneOf=[{"type": "null"}]),
+        "output_config.format.schema: Schema type 'oneOf' is not supported",
+    ),
+    (
+        formed(
+            **{"$defs": {"b": {"anyOf": [{"$ref": "#/$defs/c"}]}, "c": REFERENCE}},
+            **REFERENCE,
+        ),
+        "output_config.format.schema: Circular reference detected in schema definitions: b ->",
     ),
     ({"metadata": {"user_id": "x" * 513}}, "metadata.user_id: String should have at most"),
     ({"stop_sequences": "x"}, "stop_sequences: Input should be a valid list"),

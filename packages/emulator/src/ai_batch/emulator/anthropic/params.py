@@ -18,6 +18,7 @@ from ai_batch.emulator.anthropic.models import (
     is_adaptive_only,
     max_output,
 )
+from ai_batch.emulator.anthropic.schema_rules import schema_faults
 from ai_batch.emulator.anthropic.tool_rules import tool_problems
 from ai_batch.emulator.json_types import (
     JsonObject,
@@ -210,6 +211,8 @@ def _rest(body: JsonObject) -> Iterator[str]:
         yield "output_config.format.type: Input should be 'json_schema'"
     if wanted and not isinstance(wanted.get("schema"), dict):
         yield "output_config.format.schema: Field required"
+    for fault in schema_faults(as_object(wanted.get("schema"))):
+        yield f"output_config.format.schema: {fault}"
     effort = config.get("effort")
     if effort not in (None, "low", "medium", "high", "xhigh", "max"):
         yield "output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'"

@@ -8,6 +8,7 @@ from ai_batch.emulator.answers import Answered
 from ai_batch.emulator.json_types import JsonObject, JsonValue, as_list, as_object, encode
 from ai_batch.emulator.openai.errors import failure_body
 from ai_batch.emulator.openai.lines import REQUIRED, input_count
+from ai_batch.emulator.openai.schema_rules import schema_fault
 
 _REASONING = re.compile(r"(o\d|gpt-[5-9]|gpt-\d\d)")
 _MAX_INPUTS = 2048
@@ -35,7 +36,20 @@ def _refusal(endpoint: str, body: JsonObject) -> JsonObject | None:
         return _embeddings(body)
     if endpoint not in {"/v1/chat/completions", "/v1/responses", "/v1/completions"}:
         return None
-    return _range(body, "temperature", 2) or _range(body, "top_p", 1) or _reasoning(endpoint, body)
+    return (
+        _range(body, "temperature", 2)
+        or _range(body, "top_p", 1)
+        or _reasoning(endpoint, body)
+        or _schema(endpoint, body)
+    )
+
+
+def _schema(endpoint: str, body: JsonObject) -> JsonObject | None:
+    found = schema_fault(endpoint, body)
+    if found is None:
+        return None
+    message, param = found
+    return _refused(message, param, "invalid_json_schema" if "." in param else None)
 
 
 def _refused(message: str, param: str, code: str | None) -> JsonObject:
