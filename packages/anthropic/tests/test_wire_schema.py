@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from ai_batch.anthropic import wire
 from ai_batch.anthropic.wire_schema import Inexpressible, output_format, transformed
 from ai_batch.core import ChatRequest
+from ai_batch.core.messages import JSONObject
 
 
 class Part(BaseModel):
@@ -89,3 +90,37 @@ def test_a_schema_is_left_as_it_was() -> None:
     before = str(schema)
     assert transformed(schema) == transformed(schema)
     assert str(schema) == before
+
+
+@pytest.mark.parametrize(
+    "definitions",
+    [
+        {"node": {"type": "array", "items": {"$ref": "#/$defs/node"}}},
+        {
+            "node": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/other"}]},
+            "other": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+        },
+        {"node": {"type": "array", "items": {"$ref": "#"}}},
+    ],
+)
+def test_definitions_that_hold_themselves_are_told(definitions: JSONObject) -> None:
+    """The vendor refuses circles of any length, so that such a request is not sent."""
+    schema: JSONObject = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/node"}},
+        "$defs": definitions,
+    }
+    with pytest.raises(Inexpressible, match="holds itself"):
+        transformed(schema)
+
+
+def test_definitions_may_be_used_more_than_once() -> None:
+    """Twice the same is no circle."""
+    both: JSONObject = {"x": {"$ref": "#/$defs/leaf"}, "y": {"$ref": "#/$defs/leaf"}}
+    pair: JSONObject = {"type": "object", "properties": both}
+    schema: JSONObject = {
+        "type": "object",
+        "properties": {"pair": {"$ref": "#/$defs/pair"}, "leaf": {"$ref": "#/$defs/leaf"}},
+        "$defs": {"pair": pair, "leaf": {"type": "string"}},
+    }
+    assert transformed(schema)["properties"]["pair"] == {"$ref": "#/$defs/pair"}

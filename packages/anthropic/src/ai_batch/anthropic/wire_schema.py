@@ -8,6 +8,7 @@ https://platform.claude.com/docs/en/build-with-claude/structured-outputs
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, cast
 
@@ -40,11 +41,47 @@ def transformed(schema: JSONObject) -> JSONObject:
 
 @lru_cache(maxsize=256)
 def _transformed(text: bytes) -> JSONObject:
-    schema = _prepared(msgspec.json.decode(text), "the schema")
+    given = msgspec.json.decode(text)
+    _check_circles(given)
+    schema = _prepared(given, "the schema")
     try:
         return cast("JSONObject", load_sdk().transform_schema(schema))
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
         raise Inexpressible(str(error) or "it is no valid JSON schema") from None
+
+
+def _check_circles(schema: JSONObject) -> None:
+    """Raises ``Inexpressible`` for definitions that hold themselves.
+
+    The vendor refuses them ("Circular reference detected in schema definitions",
+    egonSchiele/agency-lang#487).
+    """
+    found = schema.get("$defs")
+    definitions = cast("JSONObject", found) if isinstance(found, dict) else {}
+    uses = {f"#/$defs/{name}": set(_references(one)) for name, one in definitions.items()}
+    uses["#"] = set(_references({**schema, "$defs": None}))
+    for name, used in uses.items():
+        reached: set[str] = set()
+        front = used
+        while front:
+            reached |= front
+            front = {new for one in front for new in uses.get(one, ())} - reached
+        if name in reached:
+            shown = name.removeprefix("#/$defs/")
+            raise Inexpressible(f"{shown} holds itself, which Anthropic's schemas can't")
+
+
+def _references(schema: object) -> Iterator[str]:
+    """Every ``$ref`` in it. A property may have that name too, and then a schema for it."""
+    if isinstance(schema, list):
+        for one in cast("list[object]", schema):
+            yield from _references(one)
+    elif isinstance(schema, dict):
+        given = cast("JSONObject", schema)
+        if isinstance(ref := given.get("$ref"), str):
+            yield ref
+        for one in given.values():
+            yield from _references(one)
 
 
 def _prepared(schema: Any, place: str) -> Any:
