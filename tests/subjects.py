@@ -16,6 +16,8 @@ from ai_batch.openai import OpenAIProcessor
 
 FILES: frozenset[Feature] = frozenset(("fence", "refusal", "strays", "upload"))
 BESIDE: frozenset[Feature] = frozenset(("embeddings",))
+RECURSIVE: frozenset[Feature] = frozenset(("recursive_types",))
+FLAT: frozenset[Feature] = frozenset(("flat_types",))
 PRICED: frozenset[Feature] = frozenset(("priced",))
 OPENAI_SDK = ("openai.resources.batches", "openai.resources.files", "genai_prices")
 
@@ -41,7 +43,7 @@ OPENAI_CHAT = Subject(
     provider="openai",
     place="tests.subjects:OPENAI_CHAT",
     make=openai_chat,
-    features=CHAT | BESIDE | FILES,
+    features=CHAT | RECURSIVE | BESIDE | FILES,
     modules=OPENAI_SDK,
 )
 OPENAI_RESPONSES = Subject(
@@ -49,7 +51,7 @@ OPENAI_RESPONSES = Subject(
     provider="openai",
     place="tests.subjects:OPENAI_RESPONSES",
     make=openai_responses,
-    features=CHAT | FILES,
+    features=CHAT | RECURSIVE | FILES,
     modules=OPENAI_SDK,
 )
 OPENAI_EMBEDDINGS = Subject(
@@ -78,6 +80,7 @@ ANTHROPIC = Subject(
     provider="anthropic",
     place="tests.subjects:ANTHROPIC",
     make=anthropic_chat,
+    features=CHAT | FLAT,
     results="batches.results",
     modules=("anthropic.resources.messages.batches", "genai_prices"),
 )
@@ -122,7 +125,7 @@ GEMINI_CHAT = Subject(
     provider="gemini",
     place="tests.subjects:GEMINI_CHAT",
     make=gemini,
-    features=CHAT | BESIDE | FILES,
+    features=CHAT | FLAT | BESIDE | FILES,
     modules=GOOGLE_SDK,
 )
 GEMINI_EMBEDDINGS = Subject(
@@ -139,7 +142,7 @@ VERTEX_CHAT = Subject(
     provider="vertex",
     place="tests.subjects:VERTEX_CHAT",
     make=vertex,
-    features=CHAT | BESIDE | FILES,
+    features=CHAT | FLAT | BESIDE | FILES,
     results="objects.download",
     modules=GOOGLE_SDK,
 )

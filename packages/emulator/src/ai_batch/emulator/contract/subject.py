@@ -17,8 +17,10 @@ Feature: TypeAlias = Literal[
     "documents",
     "embeddings",
     "fence",
+    "flat_types",
     "images",
     "priced",
+    "recursive_types",
     "refusal",
     "strays",
     "structured",
@@ -28,10 +30,11 @@ Feature: TypeAlias = Literal[
 """What a provider may be able to do.
 
 ``documents``, ``images``, ``structured`` and ``tools`` in chats; ``embeddings`` beside chats, in
-the same job. ``upload``: the input is a file of its own; ``fence``: without it a late create
-executes nothing; ``strays``: a batch of a token that was given up can be found and cancelled.
-``refusal``: a batch of a model that does not exist is refused as a whole, and not row by row.
-``priced``: the model has a known price.
+the same job. ``recursive_types``: an answer's type may hold itself; ``flat_types``: it may not, and
+such a request is refused before it is sent. ``upload``: the input is a file of its own;
+``fence``: without it a late create executes nothing; ``strays``: a batch of a token that was given
+up can be found and cancelled. ``refusal``: a batch of a model that does not exist is refused as a
+whole, and not row by row. ``priced``: the model has a known price.
 """
 
 CHAT: frozenset[Feature] = frozenset({"documents", "images", "priced", "structured", "tools"})

@@ -7,9 +7,17 @@ from ai_batch.emulator.contract.content import ContentContract
 from ai_batch.emulator.contract.crash import CrashContract
 from ai_batch.emulator.contract.faults import FaultContract
 from ai_batch.emulator.contract.jobs import JobContract
+from ai_batch.emulator.contract.structured import StructuredContract
 
 __all__ = ["ProviderContract"]
 
 
-class ProviderContract(JobContract, ContentContract, CallContract, FaultContract, CrashContract):
+class ProviderContract(
+    JobContract,
+    ContentContract,
+    StructuredContract,
+    CallContract,
+    FaultContract,
+    CrashContract,
+):
     """Inherit from it, and set ``subject``: pytest then tests that provider."""
