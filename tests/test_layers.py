@@ -40,7 +40,7 @@ CORE_LAYERS = [
         "wire_faults",
         "wire_parts",
     ],
-    ["places", "state", "plan", "schedule", "tokens", "prices"],
+    ["places", "seals", "state", "plan", "schedule", "tokens", "prices"],
     ["rows", "structured", "duplicates", "runtime", "checks", "intake", "telemetry"],
     ["live"],
     ["patience", "policy", "options", "estimate", "owners"],

@@ -54,8 +54,7 @@ class Books:
         self.folder = JobFolder(folder)
         self.shard = shard_of(*indices)
         if not self.shard.contiguous:
-            with self.folder.written(self.folder.file("0001", "members")) as file:
-                write_members(file, array("Q", indices))
+            write_members(self.folder, "0001", array("Q", indices))
 
     def accountant(
         self, *rows: bytes, retries_left: bool = False, check: Check | None = None
@@ -75,7 +74,7 @@ class Books:
 
     def places(self) -> list[Place]:
         """The table that was written."""
-        table = RowTable.read(self.folder.file("0001", "rows"))
+        table = RowTable.read(self.folder.file("0001", "rows"), self.shard.count)
         return [table[position] for position in range(len(table))]
 
     def row(self, place: Place) -> bytes:

@@ -205,7 +205,7 @@ class Gathering:
 
     def result(self) -> bytes:
         """The row that the table points to."""
-        place = RowTable.read(self.folder.file("0001", "rows"))[0]
+        place = RowTable.read(self.folder.file("0001", "rows"), 1)[0]
         data = self.folder.file("0001", Source(place.source).kind).read_bytes()
         return data[place.offset : place.offset + place.length]
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ai_batch.core import ChatRequest, EmbeddingRequest
 from ai_batch.core.requestlog import RequestLog, RequestWriter, dump_request
+from ai_batch.core.seals import SpoolDamaged
 from ai_batch.core.spool import JobFolder
 
 words = st.text(min_size=1, max_size=30)
@@ -54,5 +55,5 @@ def test_requests_are_read_by_their_index(
 
 def test_a_log_that_is_gone_cannot_be_opened(tmp_path: Path) -> None:
     """Reading results without the job's requests fails at once."""
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(SpoolDamaged, match="requests.jsonl is damaged: it is missing"):
         RequestLog(JobFolder(tmp_path))

@@ -74,9 +74,9 @@ def test_places_survive_the_disk(tmp_path: Path) -> None:
     table.put(2, 1 << 40, 1 << 31, Source.LOCAL, retried=False)
     table.mark_retried(2)
     path = tmp_path / "rows"
-    path.write_bytes(table.data)
+    path.write_bytes(table.sealed(path))
 
-    read = RowTable.read(path)
+    read = RowTable.read(path, 3)
 
     assert len(read) == 3
     assert read[0] == Place(10, 20, Source.OUTPUT, retried=False)

@@ -19,7 +19,7 @@ from ai_batch.core.parts import PartRows, read_part
 from ai_batch.core.places import index_of, position_of
 from ai_batch.core.provider import Formats, Scan
 from ai_batch.core.results import ItemError
-from ai_batch.core.rows import UNREADABLE, Place, RowTable, Source, split_rows
+from ai_batch.core.rows import UNREADABLE, Place, RowTable, Source, check_of, split_rows
 from ai_batch.core.spool import JobFolder, members_of
 from ai_batch.core.state import Shard
 
@@ -120,7 +120,9 @@ class Accountant:
             return
         position = self._position(scan.wire_id)
         if position is None:
-            self._take_part(scan, Place(offset, len(row), source, retried=False))
+            self._take_part(
+                scan, Place(offset, len(row), source, retried=False, check=check_of(row))
+            )
             return
         if self._table.source(position):
             account.duplicates += 1
@@ -139,7 +141,7 @@ class Accountant:
             self._put_local(position, error)
             return
         self._verdicts[position] = _verdict(error)
-        self._table.put(position, offset, len(row), source, retried=False)
+        self._table.put(position, offset, len(row), source, retried=False, check=check_of(row))
 
     def _answered(self, position: int) -> bool:
         """Whether an answer has been seen, be it one that does not fit its request's schema."""
@@ -181,7 +183,7 @@ class Accountant:
         if scan.error is None:
             self._add_usage(scan)
         gathered.failed[place.part] = 0 if scan.error is None else _verdict(scan.error)
-        gathered.table.put(place.part, row.offset, row.length, Source(row.source), retried=False)
+        _put(gathered.table, place.part, row)
 
     def _settle_parts(self) -> None:
         """Give each request whose lines all have rows its place: all of them, or an error's."""
@@ -195,8 +197,7 @@ class Accountant:
             if worst == _ANSWERED:
                 self._table.put(position, 0, 0, Source.JOINED, retried=False)
             else:
-                row = gathered.table[failed.index(worst)]
-                self._table.put(position, row.offset, row.length, Source(row.source), retried=False)
+                _put(self._table, position, gathered.table[failed.index(worst)])
 
     def carried(self, indices: Iterable[int]) -> Iterator[bytes]:
         """What of these requests is answered already, for the child shard that asks the rest."""
@@ -232,7 +233,9 @@ class Accountant:
     def _put_local(self, position: int, error: ItemError) -> None:
         row = dump_local(self._members[position], error)
         self._verdicts[position] = _verdict(error)
-        self._table.put(position, self._local_end, len(row), Source.LOCAL, retried=False)
+        self._table.put(
+            position, self._local_end, len(row), Source.LOCAL, retried=False, check=check_of(row)
+        )
         self._local.append(row)
         self._local_end += len(row) + 1
 
@@ -254,8 +257,9 @@ class Accountant:
         with self._folder.written(self._folder.file(self._shard.name, "local.jsonl")) as file:
             _write_lines(file, self._local)
         self._write_joined()
-        with self._folder.written(self._folder.file(self._shard.name, "rows")) as file:
-            file.write(self._table.data)
+        path = self._folder.file(self._shard.name, "rows")
+        with self._folder.written(path) as file:
+            file.write(self._table.sealed(path))
         return account
 
     def _write_joined(self) -> None:
@@ -267,9 +271,15 @@ class Accountant:
         end = 0
         with self._folder.written(path) as file:
             for position, row in self._parts.joined(whole):
-                table.put(position, end, len(row), Source.JOINED, retried=False)
+                table.put(
+                    position, end, len(row), Source.JOINED, retried=False, check=check_of(row)
+                )
                 file.write(row + b"\n")
                 end += len(row) + 1
+
+
+def _put(table: RowTable, position: int, row: Place) -> None:
+    table.put(position, row.offset, row.length, Source(row.source), retried=False, check=row.check)
 
 
 def _verdict(error: ItemError | None) -> int:

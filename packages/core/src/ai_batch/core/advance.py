@@ -36,7 +36,7 @@ from ai_batch.core.policy import Policy
 from ai_batch.core.provider import Provider, RemoteState, RemoteStatus, Submission
 from ai_batch.core.runtime import Runtime
 from ai_batch.core.schedule import backoff, poll_at, queue_delay
-from ai_batch.core.shardfiles import renewal, write_input
+from ai_batch.core.shardfiles import renewal, sound_input, write_input
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import Shard, ShardState, token_for
 from ai_batch.core.submission import submission_of
@@ -108,7 +108,7 @@ class Advancer:
         steps = {
             ShardState.PLANNED: self._reserve,
             ShardState.RESERVED: self._upload_again,
-            ShardState.UPLOADED: self._create,
+            ShardState.UPLOADED: self._create_later,
         }
         return await steps.get(shard.state, self._clean)(shard)
 
@@ -140,6 +140,7 @@ class Advancer:
         return await self._update(shard, strays=(*shard.strays, shard.token))
 
     async def _upload(self, shard: Shard) -> Shard:
+        shard = await self._sound(shard)
         try:
             with step_span("upload", self._provider.name, shard):
                 input_id = await self._provider.upload(self._submission(shard))
@@ -149,6 +150,17 @@ class Advancer:
             return await self._wait(shard, error)
         uploaded = await self._move(shard, ShardState.UPLOADED, input_id=input_id, failures=0)
         return await self._create(uploaded)
+
+    async def _sound(self, shard: Shard) -> Shard:
+        folder = self._guarded(shard)
+        sound = await self._blocking(sound_input, folder, shard, self._provider)
+        if sound is shard:
+            return shard
+        return await self._update(shard, bytes=sound.bytes, input_check=sound.input_check)
+
+    async def _create_later(self, shard: Shard) -> Shard:
+        """Create after a wait: where the input goes with the call, it has been on disk since."""
+        return await self._create(await self._sound(shard) if shard.input_id is None else shard)
 
     async def _create(self, shard: Shard) -> Shard:
         try:
@@ -248,8 +260,7 @@ class Advancer:
         submission = shard.submission + 1
         token = token_for(self._ledger.store_id, shard.job_id, shard.name, submission)
         renewed = shard.evolve(token=token, submission=submission)
-        folder = self._folder.guarded(lambda: self._ledger.holding(shard))
-        return await self._blocking(write_input, folder, renewed, self._provider)
+        return await self._blocking(write_input, self._guarded(shard), renewed, self._provider)
 
     async def _requeue(self, shard: Shard, retry_after: float | None) -> Shard:
         """Wait for room in the provider's queue; alone and refused again, come in two halves."""
@@ -364,6 +375,9 @@ class Advancer:
         return await self._update(shard, cleaned=True)
 
     # -- small things -----------------------------------------------------------------------
+
+    def _guarded(self, shard: Shard) -> JobFolder:
+        return self._folder.guarded(lambda: self._ledger.holding(shard))
 
     def _submission(self, shard: Shard) -> Submission:
         return submission_of(self._folder, shard)

@@ -106,6 +106,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE INDEX event_job ON event (job_id, at)",
     ),
+    ("ALTER TABLE shard ADD COLUMN input_check BIGINT",),
 )
 
 

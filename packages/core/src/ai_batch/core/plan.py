@@ -13,7 +13,10 @@ __all__ = ["Draft", "ShardCutter"]
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """A shard that is being filled. ``members`` stays empty while they are a plain range."""
+    """A shard that is being filled. ``members`` stays empty while they are a plain range.
+
+    ``input_check`` is the CRC-32 of its input once that is written.
+    """
 
     seq: int
     route: Route
@@ -23,6 +26,7 @@ class Draft:
     bytes: int = 0
     inputs: int = 0
     tokens: int = 0
+    input_check: int | None = None
     members: array[int] = field(default_factory=lambda: array("Q"))
 
     @property

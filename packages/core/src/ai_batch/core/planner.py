@@ -28,7 +28,7 @@ from ai_batch.core.requests import (
     Request,
     output_schema,
 )
-from ai_batch.core.spool import JobFolder, open_private, sync, write_members
+from ai_batch.core.spool import JobFolder, LineWriter, open_private, sync, write_members
 from ai_batch.core.state import Shard, ShardState, token_for
 from ai_batch.core.tokens import estimate_tokens
 
@@ -81,7 +81,7 @@ class Planner:
         self._cutter = ShardCutter(self._limits)
         self._ids = IdIndex(folder.path)
         self._log = RequestWriter(folder)
-        self._inputs: dict[Route, tuple[str, IO[bytes]]] = {}
+        self._inputs: dict[Route, tuple[str, IO[bytes], LineWriter]] = {}
         self._digest = _fingerprint_of(provider, salt)
         self._drafts: list[Draft] = []
         self._routes: dict[Route, RouteTotals] = {}
@@ -166,7 +166,7 @@ class Planner:
     def _open(self, draft: Draft) -> str:
         token = token_for(*self._names, draft.name, 1)
         file = open_private(self._folder.file(draft.name, "input.jsonl"))
-        self._inputs[draft.route] = (token, file)
+        self._inputs[draft.route] = (token, file, LineWriter(file))
         self._drafts.append(draft)
         self._routes.setdefault(draft.route, RouteTotals()).batches += 1
         return token
@@ -175,7 +175,7 @@ class Planner:
         dumped = dump_request(request)
         self._digest.update(dumped)
         self._log.append(dumped)
-        self._inputs[route][1].write(line + b"\n")
+        self._inputs[route][2].write(line)
         if isinstance(request, ChatRequest) and request.output_type is not None:
             self._structured = True
             if not isinstance(request.output_type, dict | OutputSchema):
@@ -188,12 +188,13 @@ class Planner:
         totals.output_tokens += self._provider.max_output_tokens(request)
 
     def _close(self, draft: Draft) -> None:
-        _, file = self._inputs[draft.route]
+        _, file, lines = self._inputs[draft.route]
+        lines.flush()
         sync(file)
         file.close()
+        draft.input_check = lines.check
         if draft.members:
-            with self._folder.written(self._folder.file(draft.name, "members")) as members:
-                write_members(members, draft.members)
+            write_members(self._folder, draft.name, draft.members)
             draft.members = array("Q")
 
     def finish(self) -> Plan:
@@ -239,7 +240,7 @@ class Planner:
     def close(self) -> None:
         """Close files, whatever has happened."""
         self._log.close()
-        for _, file in self._inputs.values():
+        for _, file, _ in self._inputs.values():
             file.close()
 
     def shards(self, plan: Plan, now: float) -> Iterator[Shard]:
@@ -260,6 +261,7 @@ class Planner:
                 first_index=draft.first_index,
                 last_index=draft.last_index,
                 next_at=now,
+                input_check=draft.input_check,
             )
 
 

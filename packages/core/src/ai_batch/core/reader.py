@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import zlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from pathlib import Path
 
 from ai_batch.core.accounting import load_local
 from ai_batch.core.errors import LedgerError
@@ -15,7 +17,8 @@ from ai_batch.core.provider import Formats
 from ai_batch.core.requestlog import Head, RequestLog
 from ai_batch.core.requests import Request
 from ai_batch.core.results import ChatResponse, ItemError, Outcome, Result
-from ai_batch.core.rows import UNREADABLE, Place, RowTable, Source, rows_between
+from ai_batch.core.rows import MEND, UNREADABLE, Place, RowTable, Source, rows_between
+from ai_batch.core.seals import SpoolDamaged
 from ai_batch.core.spool import JobFolder, members_of
 from ai_batch.core.state import TERMINAL, Shard
 from ai_batch.core.structured import parse_answer
@@ -29,7 +32,7 @@ class _ShardRows:
     def __init__(self, folder: JobFolder, shard: Shard) -> None:
         self.shard = shard
         self.members = members_of(folder, shard)
-        self.table = RowTable.read(folder.file(shard.name, "rows"))
+        self.table = RowTable.read(folder.file(shard.name, "rows"), shard.count)
         self._files: dict[int, int] = {}
         self._folder = folder
         self._next = 0
@@ -46,9 +49,21 @@ class _ShardRows:
 
     def row(self, place: Place) -> bytes:
         if place.source not in self._files:
-            path = self._folder.file(self.shard.name, Source(place.source).kind)
-            self._files[place.source] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        return os.pread(self._files[place.source], place.length, place.offset)
+            self._files[place.source] = self._opened(place)
+        row = os.pread(self._files[place.source], place.length, place.offset)
+        if zlib.crc32(row) != place.check and (self.table.checked or len(row) != place.length):
+            raise SpoolDamaged(self._path(place), "a row is not what was written", MEND)
+        return row
+
+    def _path(self, place: Place) -> Path:
+        return self._folder.file(self.shard.name, Source(place.source).kind)
+
+    def _opened(self, place: Place) -> int:
+        path = self._path(place)
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise SpoolDamaged(path, "it is missing", MEND) from None
 
     def close(self) -> None:
         for descriptor in self._files.values():

@@ -1,10 +1,19 @@
-"""The job's requests on disk: appended while planning, read by place afterwards."""
+"""The job's requests on disk: appended while planning, read by place afterwards.
+
+Beside the lines is a file of their places: 16 bytes that say whose it is, then 12 for each line,
+where it begins and its checksum, then where the last one ends. Format 1 had 8 bytes for each, and
+no checksums.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
-from collections.abc import Iterator
+import zlib
+from collections.abc import Generator, Iterator
+from itertools import chain, pairwise
+from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
@@ -12,11 +21,20 @@ import msgspec
 
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
+from ai_batch.core.seals import SpoolDamaged, place_of
 from ai_batch.core.spool import JobFolder, open_private, sync
 
 __all__ = ["Head", "RequestLog", "RequestWriter", "dump_request", "load_request"]
 
-_PLACE = struct.Struct("<Q")
+_PLACE = struct.Struct("<QI")
+_OLD_PLACE = struct.Struct("<Q")
+_HEADER = struct.Struct("<8sQ")
+_MAGIC = b"aibreqs2"
+
+PLACES_AT_ONCE = 1 << 12
+
+AGAIN = "the same script with the same requests brings it back"
+"""What helps against damaged requests."""
 
 
 def dump_request(request: Request) -> bytes:
@@ -56,17 +74,19 @@ class RequestWriter:
         """Starts both files anew."""
         self._lines = open_private(folder.requests)
         self._places = open_private(folder.offsets)
+        self._places.write(_HEADER.pack(_MAGIC, place_of(folder.offsets)))
         self._end = 0
 
     def append(self, line: bytes) -> None:
         """Add one request."""
-        self._places.write(_PLACE.pack(self._end))
-        self._lines.write(line + b"\n")
-        self._end += len(line) + 1
+        line += b"\n"
+        self._places.write(_PLACE.pack(self._end, zlib.crc32(line)))
+        self._lines.write(line)
+        self._end += len(line)
 
     def finish(self) -> None:
         """Have everything on disk, and close."""
-        self._places.write(_PLACE.pack(self._end))
+        self._places.write(_PLACE.pack(self._end, 0))
         for file in (self._lines, self._places):
             sync(file)
         self.close()
@@ -77,20 +97,63 @@ class RequestWriter:
         self._places.close()
 
 
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise SpoolDamaged(path, "it is missing", AGAIN) from None
+
+
 class RequestLog:
-    """Reads requests by index, or the ids of a run of them in order."""
+    """Reads requests by index, or the ids of a run of them in order.
+
+    What it gives is what was written: where the disk has changed it, ``SpoolDamaged`` is raised.
+    """
 
     def __init__(self, folder: JobFolder) -> None:
-        """Opens both files."""
+        """Opens both files. Raises ``SpoolDamaged`` where one is missing or another job's."""
         self._folder = folder
-        self._lines = os.open(folder.requests, os.O_RDONLY | os.O_CLOEXEC)
-        self._places = os.open(folder.offsets, os.O_RDONLY | os.O_CLOEXEC)
+        self._lines = _opened(folder.requests)
+        try:
+            self._places = _opened(folder.offsets)
+        except BaseException:
+            os.close(self._lines)
+            raise
+        magic, place = self._read_header()
+        self._checked = magic == _MAGIC
+        self._place = _PLACE if self._checked else _OLD_PLACE
+        self._first = _HEADER.size if self._checked else 0
+        if self._checked and place != place_of(folder.offsets):
+            self.close()
+            raise SpoolDamaged(folder.offsets, "it belongs to another job", AGAIN)
+
+    def _read_header(self) -> tuple[bytes, int]:
+        header = os.pread(self._places, _HEADER.size, 0)
+        return _HEADER.unpack(header) if len(header) == _HEADER.size else (b"", 0)
 
     def line(self, index: int) -> bytes:
         """One request's line, without its end."""
-        both = os.pread(self._places, 2 * _PLACE.size, index * _PLACE.size)
-        start, end = _PLACE.unpack_from(both), _PLACE.unpack_from(both, _PLACE.size)
-        return os.pread(self._lines, end[0] - start[0] - 1, start[0])
+        size = self._place.size
+        both = os.pread(self._places, 2 * size, self._first + index * size)
+        if len(both) < 2 * size:
+            raise SpoolDamaged(self._folder.offsets, f"it has no request {index}", AGAIN)
+        start, end = self._place.unpack_from(both), self._place.unpack_from(both, size)
+        line = os.pread(self._lines, max(end[0] - start[0], 0), start[0])
+        self._check(index, line, start, end[0])
+        return line[:-1]
+
+    def _check(self, index: int, line: bytes, start: tuple[int, ...], end: int) -> None:
+        if self._checked:
+            if zlib.crc32(line) == start[1]:
+                return
+        elif line.endswith(b"\n") and len(line) == end - start[0]:
+            return
+        found = f"the request at index {index} is not what was written"
+        raise SpoolDamaged(self._folder.requests, found, AGAIN)
+
+    def __len__(self) -> int:
+        """The number of requests."""
+        return (os.fstat(self._places).st_size - self._first) // self._place.size - 1
 
     def request(self, index: int) -> Request:
         """One request."""
@@ -98,19 +161,38 @@ class RequestLog:
 
     def ids(self, start: int) -> Iterator[str]:
         """The ids of the requests from ``start`` on, in order."""
-        for line in self._lines_from(start):
-            yield _read_id(line).id
+        with contextlib.closing(self._lines_from(start)) as lines:
+            for line in lines:
+                yield _read_id(line).id
 
     def heads(self, start: int) -> Iterator[Head]:
         """The heads of the requests from ``start`` on, in order."""
-        for line in self._lines_from(start):
-            yield _read_head(line)
+        with contextlib.closing(self._lines_from(start)) as lines:
+            for line in lines:
+                yield _read_head(line)
 
-    def _lines_from(self, start: int) -> Iterator[bytes]:
-        place = os.pread(self._places, _PLACE.size, start * _PLACE.size)
+    def _lines_from(self, start: int) -> Generator[bytes, None, None]:
+        """The lines from ``start`` to the last one."""
+        places = self._places_from(start)
+        first = next(places, None)
+        if first is None:
+            return
         with self._folder.requests.open("rb", buffering=1 << 18) as file:
-            file.seek(_PLACE.unpack(place)[0])
-            yield from file
+            file.seek(first[0])
+            crc, checked = zlib.crc32, self._checked
+            for index, (place, following) in enumerate(pairwise(chain((first,), places)), start):
+                line = file.readline()
+                if not checked or crc(line) != place[1]:
+                    self._check(index, line, place, following[0])
+                yield line
+
+    def _places_from(self, start: int) -> Iterator[tuple[int, ...]]:
+        """Where lines begin, and where the last one ends."""
+        size = self._place.size
+        place = self._first + start * size
+        while block := os.pread(self._places, PLACES_AT_ONCE * size, place):
+            yield from self._place.iter_unpack(block[: len(block) - len(block) % size])
+            place += len(block)
 
     def head(self, index: int) -> Head:
         """One request's head."""

@@ -1,14 +1,30 @@
-"""Where each request's row is: a file of 16 bytes per request beside the provider's files."""
+"""Where each request's row is: a file of 20 bytes per request beside the provider's files.
+
+Each place has the row's checksum, so that a row that the disk has changed is never taken for an
+answer.
+"""
 
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["UNREADABLE", "Place", "RowTable", "Source", "rows_between", "split_rows"]
+from ai_batch.core.seals import SpoolDamaged, seal, unseal
+
+__all__ = [
+    "MEND",
+    "UNREADABLE",
+    "Place",
+    "RowTable",
+    "Source",
+    "check_of",
+    "rows_between",
+    "split_rows",
+]
 
 UNREADABLE = (ValueError, RecursionError)
 """What reading a row may raise: decoders give up on deep nesting in their own way."""
@@ -18,7 +34,19 @@ MAX_ROW = 64 << 20
 
 _BOM = b"\xef\xbb\xbf"
 
-_PLACE = struct.Struct("<QIBB2x")
+_PLACE = struct.Struct("<QIIBB2x")
+_SOURCE, _RETRIED = 16, 17
+
+_OLD_PLACE = struct.Struct("<QIBB2x")
+"""Of format 1, which had no checksums."""
+
+_MAGIC = b"aibrows2"
+
+MEND = "the job's mend() brings back what the provider still has"
+"""What helps against damaged results."""
+
+check_of = zlib.crc32
+"""A row's checksum."""
 
 
 class Source(IntEnum):
@@ -47,14 +75,16 @@ class Place(NamedTuple):
     length: int
     source: int
     retried: bool
+    check: int = 0
 
 
 class RowTable:
     """The places of a shard's rows, in the order of its requests."""
 
-    def __init__(self, data: bytearray) -> None:
-        """``data`` holds 16 bytes per request."""
+    def __init__(self, data: bytearray, *, checked: bool = True) -> None:
+        """``data`` holds 20 bytes per request; ``checked`` tells whether checksums are known."""
         self._data = data
+        self.checked = checked
 
     @classmethod
     def empty(cls, count: int) -> RowTable:
@@ -62,45 +92,67 @@ class RowTable:
         return cls(bytearray(count * _PLACE.size))
 
     @classmethod
-    def read(cls, path: Path) -> RowTable:
-        """The table that was written to ``path``."""
-        return cls(bytearray(path.read_bytes()))
+    def read(cls, path: Path, count: int) -> RowTable:
+        """The table of so many requests that was written to ``path``.
 
-    @property
-    def data(self) -> bytearray:
-        """The bytes to be written."""
-        return self._data
+        Raises ``SpoolDamaged`` when it is not as it was written.
+        """
+        data, sealed = unseal(path, _MAGIC, count * _PLACE.size, MEND)
+        if sealed:
+            return cls(bytearray(data))
+        if len(data) != count * _OLD_PLACE.size:
+            found = f"it holds {len(data)} bytes for {count} requests"
+            raise SpoolDamaged(path, found, MEND)
+        table = cls.empty(count)
+        table.checked = False
+        for position, (offset, length, source, retried) in enumerate(_OLD_PLACE.iter_unpack(data)):
+            _PLACE.pack_into(
+                table._data, position * _PLACE.size, offset, length, 0, source, retried
+            )
+        return table
+
+    def sealed(self, path: Path) -> bytes:
+        """The bytes of the file that is going to be at ``path``."""
+        return seal(path, _MAGIC, self._data)
 
     def __len__(self) -> int:
         """The number of requests."""
         return len(self._data) // _PLACE.size
 
     def put(
-        self, position: int, offset: int, length: int, source: Source, *, retried: bool
+        self,
+        position: int,
+        offset: int,
+        length: int,
+        source: Source,
+        *,
+        retried: bool,
+        check: int = 0,
     ) -> None:
-        """Record where the row of the request at ``position`` is."""
-        _PLACE.pack_into(self._data, position * _PLACE.size, offset, length, source, retried)
+        """Record where the row of the request at ``position`` is, and its checksum."""
+        place = position * _PLACE.size
+        _PLACE.pack_into(self._data, place, offset, length, check, source, retried)
 
     def source(self, position: int) -> int:
         """The source of one row; 0 while it has not been seen."""
-        return self._data[position * _PLACE.size + 12]
+        return self._data[position * _PLACE.size + _SOURCE]
 
     def unseen(self) -> int:
         """How many rows have not been seen yet."""
-        return self._data[12 :: _PLACE.size].count(0)
+        return self._data[_SOURCE :: _PLACE.size].count(0)
 
     def mark_retried(self, position: int) -> None:
         """Record that a child shard will give the result."""
-        self._data[position * _PLACE.size + 13] = 1
+        self._data[position * _PLACE.size + _RETRIED] = 1
 
     def retried(self, position: int) -> bool:
         """Whether a child shard will give the result."""
-        return self._data[position * _PLACE.size + 13] != 0
+        return self._data[position * _PLACE.size + _RETRIED] != 0
 
     def __getitem__(self, position: int) -> Place:
         """One row's place."""
         fields = _PLACE.unpack_from(self._data, position * _PLACE.size)
-        return Place(fields[0], fields[1], fields[2], fields[3] != 0)
+        return Place(fields[0], fields[1], fields[3], fields[4] != 0, fields[2])
 
 
 def split_rows(path: Path) -> Iterator[tuple[int, bytes]]:

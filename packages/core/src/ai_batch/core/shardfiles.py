@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import zlib
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from ai_batch.core.parts import CARRIED, carried_parts, without
@@ -12,31 +16,64 @@ from ai_batch.core.places import wire_id
 from ai_batch.core.provider import Formats
 from ai_batch.core.requestlog import RequestLog
 from ai_batch.core.requests import Request
-from ai_batch.core.spool import JobFolder, members_of, write_members
+from ai_batch.core.spool import JobFolder, LineWriter, members_of, write_members
 from ai_batch.core.state import Shard, ShardState, token_for
 from ai_batch.core.tokens import estimate_tokens
 
-__all__ = ["halves", "renewal", "write_child", "write_input"]
+__all__ = ["halves", "renewal", "sound_input", "write_child", "write_input"]
+
+logger = logging.getLogger("ai_batch.engine")
+
+BLOCK = 1 << 20
 
 
 def write_input(folder: JobFolder, shard: Shard, provider: Formats) -> Shard:
     """Encode the shard's requests under its token; the shard with its size as it now is."""
-    size = tokens = 0
+    tokens = 0
     carried = carried_parts(folder, shard.name)
     with (
         RequestLog(folder) as log,
         folder.written(folder.file(shard.name, "input.jsonl")) as file,
     ):
+        lines = LineWriter(file)
         for index in members_of(folder, shard):
             request: Request = log.request(index)
             line = provider.encode(request, shard.route, wire_id(shard.token, index))
             if index in carried:
                 line = without(line, carried[index])
-            file.write(line)
-            file.write(b"\n")
-            size += len(line) + 1
+            lines.write(line)
             tokens += estimate_tokens(request)
-    return shard.evolve(bytes=size, tokens=tokens)
+        lines.flush()
+    return shard.evolve(bytes=lines.size, tokens=tokens, input_check=lines.check)
+
+
+def sound_input(folder: JobFolder, shard: Shard, provider: Formats) -> Shard:
+    """The shard with its input as it was written: made again where the disk has changed it.
+
+    What a vendor would answer to a changed input is paid for, and looks like any other answer.
+    """
+    path = folder.file(shard.name, "input.jsonl")
+    found = _damage_of(path, shard)
+    if found is None:
+        return shard
+    logger.warning("%s is damaged: %s; writing it again from the job's requests", path, found)
+    written = write_input(folder, shard, provider)
+    # The tokens are what is reserved for it in the queue, and stay so.
+    return written.evolve(tokens=shard.tokens)
+
+
+def _damage_of(path: Path, shard: Shard) -> str | None:
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != shard.bytes:
+                return f"it holds {size} bytes of {shard.bytes}"
+            check = 0
+            while block := file.read(BLOCK):
+                check = zlib.crc32(block, check)
+    except FileNotFoundError:
+        return "it is missing"
+    return None if shard.input_check in (None, check) else "its checksum is wrong"
 
 
 def write_child(
@@ -73,8 +110,7 @@ def write_child(
         attempt=parent.attempt,
     ).evolve(**changes)
     if not child.contiguous:
-        with folder.written(folder.file(name, "members")) as file:
-            write_members(file, array("Q", indices))
+        write_members(folder, name, array("Q", indices))
     _write_carried(folder, name, carried)
     return write_input(folder, child, provider)
 
@@ -100,6 +136,7 @@ def renewal(shard: Shard, renewed: Shard) -> dict[str, Any]:
         "token": renewed.token,
         "submission": renewed.submission,
         "bytes": renewed.bytes,
+        "input_check": renewed.input_check,
         "strays": (*shard.strays, shard.token) if shard.token not in shard.strays else shard.strays,
         "input_id": None,
         "remote_id": None,

@@ -25,15 +25,17 @@ import os
 import secrets
 import shutil
 import sys
+import zlib
 from array import array
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, Self, TypeAlias
 
 from ai_batch.core.errors import LedgerError
+from ai_batch.core.seals import SpoolDamaged, seal, unseal
 from ai_batch.core.state import Shard
 
-__all__ = ["JobFolder", "Spool", "members_of", "write_members"]
+__all__ = ["JobFolder", "LineWriter", "Spool", "members_of", "write_members"]
 
 Guard: TypeAlias = Callable[[], contextlib.AbstractContextManager[None]]
 """Held while a file is put in place; raises where that must not happen any more."""
@@ -42,6 +44,11 @@ WRITE_BUFFER = 1 << 20
 
 PLANNING = "planning.lock"
 """Locked in a job's folder while a process plans it."""
+
+
+_MEMBERS = b"aibmemb2"
+
+_FROM_BACKUP = "bring the file back from a backup; nothing else tells which requests were sent"
 
 
 def _little(numbers: array[int]) -> array[int]:
@@ -76,6 +83,37 @@ def sync(file: IO[bytes]) -> None:
     """Have what was written on disk."""
     file.flush()
     os.fsync(file.fileno())
+
+
+class LineWriter:
+    """Writes lines in large pieces to an unbuffered file; ``check`` is their CRC-32."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """``file`` is empty and open for writing."""
+        self._file = file
+        self._lines: list[bytes] = []
+        self._held = 0
+        self.size = 0
+        self.check = 0
+
+    def write(self, line: bytes) -> None:
+        """Add one line, without its end."""
+        self._lines.append(line)
+        self._held += len(line) + 1
+        if self._held >= WRITE_BUFFER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand what is held to the file."""
+        if not self._lines:
+            return
+        self._lines.append(b"")
+        block = b"\n".join(self._lines)
+        self._lines.clear()
+        self._file.write(block)
+        self.check = zlib.crc32(block, self.check)
+        self.size += len(block)
+        self._held = 0
 
 
 class JobFolder:
@@ -201,9 +239,11 @@ class Spool:
         self._locks.pop(folder.path.name).close()
 
 
-def write_members(file: IO[bytes], members: array[int]) -> None:
-    """Write request indices, 8 bytes each, little-endian."""
-    file.write(_little(members).tobytes())
+def write_members(folder: JobFolder, name: str, members: array[int]) -> None:
+    """Write the indices of a shard's requests, 8 bytes each, little-endian."""
+    path = folder.file(name, "members")
+    with folder.written(path) as file:
+        file.write(seal(path, _MEMBERS, _little(members).tobytes()))
 
 
 def members_of(folder: JobFolder, shard: Shard) -> array[int] | range:
@@ -211,8 +251,10 @@ def members_of(folder: JobFolder, shard: Shard) -> array[int] | range:
     if shard.contiguous:
         return range(shard.first_index, shard.last_index + 1)
     numbers = array("Q")
-    data = folder.file(shard.name, "members").read_bytes()
+    path = folder.file(shard.name, "members")
+    size = shard.count * numbers.itemsize
+    data, _ = unseal(path, _MEMBERS, size, _FROM_BACKUP)
+    if len(data) != size:
+        raise SpoolDamaged(path, f"it holds {len(data)} bytes of {size}", _FROM_BACKUP)
     numbers.frombytes(data)
-    if len(numbers) != shard.count:
-        raise LedgerError(f"{folder.path}: {shard.name}.members holds {len(numbers)} requests")
     return _little(numbers)

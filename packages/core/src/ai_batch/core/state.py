@@ -71,7 +71,8 @@ class Shard:
     often the provider refused it as a whole for something that could be helped. ``ok``,
     ``failed`` and ``retried`` count requests once it is collected; ``live_completed`` and
     ``live_failed`` are what the provider said last. ``usage`` is in the order of the fields of
-    ``Usage``. ``fence`` grows with every claim.
+    ``Usage``. ``input_check`` is the CRC-32 of its input; a shard of an older version has none.
+    ``fence`` grows with every claim.
     """
 
     job_id: str
@@ -113,6 +114,7 @@ class Shard:
     faults: tuple[VendorFault, ...] = ()
     strays: tuple[str, ...] = ()
     cleaned: bool = False
+    input_check: int | None = None
     owner: str | None = None
     lease_until: float = 0.0
     fence: int = 0
