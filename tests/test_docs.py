@@ -5,13 +5,19 @@ A block stands alone, unless its fence says more:
     ```python              runs alone
     ```python continue     runs after the block before it, with its names
     ```python skip-run reason="needs a real key"     is only compiled
+
+What a page says that a snippet prints is what it prints: the comment behind a ``print``, and a
+text block right below the snippet. ``...`` stands for anything there.
 """
 
+import ast
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +26,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^( *)```python\b(.*)\n((?:.*\n)*?)\1```", re.MULTILINE)
+OUTPUT = re.compile(r"\s*\n```text\n((?:.*\n)*?)```")
 REASON = re.compile(r'reason="[^"]+"')
 
 
@@ -31,6 +38,8 @@ class Block:
     line: int
     info: str
     code: str
+    output: str | None
+    """What the page shows right below as the output."""
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT).as_posix()}:{self.line}"
@@ -45,7 +54,8 @@ def blocks(page: Path) -> Iterator[Block]:
         code = re.sub(rf"^{indent}", "", code, flags=re.MULTILINE)
         before = before if "continue" in info.split() else ""
         before += "\n" * (line - before.count("\n")) + code
-        yield Block(page, line, info.strip(), before)
+        below = OUTPUT.match(text, match.end())
+        yield Block(page, line, info.strip(), before, below and below[1])
 
 
 PAGES = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/README.md")]
@@ -73,6 +83,14 @@ def test_a_snippet_is_python(block: Block) -> None:
         assert REASON.search(block.info), "skip-run needs a reason"
 
 
+@dataclass(frozen=True)
+class Print:
+    """What one call of ``print`` printed."""
+
+    line: int
+    text: str
+
+
 class Runner:
     """Runs snippets in processes that have the slow imports behind them."""
 
@@ -85,16 +103,18 @@ class Runner:
             text=True,
         )
 
-    def run(self, script: Path, environment: dict[str, str]) -> tuple[int, str]:
-        """The exit code of a script, and what it printed."""
+    def run(self, script: Path, environment: dict[str, str]) -> tuple[int, str, list[Print]]:
+        """The exit code of a script, what it wrote, and which line printed what."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        output = script.with_suffix(".txt")
-        order = {"script": str(script), "folder": str(script.parent), "output": str(output)}
+        output, prints = script.with_suffix(".txt"), script.with_suffix(".jsonl")
+        order = {"script": str(script), "folder": str(script.parent)}
+        order |= {"output": str(output), "prints": str(prints)}
         self._process.stdin.write(json.dumps({**order, "environment": environment}) + "\n")
         self._process.stdin.flush()
         code = self._process.stdout.readline()
-        return int(code), output.read_text("utf-8")
+        lines = prints.read_text("utf-8").splitlines() if prints.exists() else []
+        return int(code), output.read_text("utf-8"), [Print(**json.loads(one)) for one in lines]
 
     def close(self) -> None:
         """End the process."""
@@ -119,6 +139,35 @@ def test_a_snippet_runs(
     script = tmp_path / "snippet.py"
     script.write_text(block.code, "utf-8")
 
-    code, printed = runner.run(script, environment)
+    code, written, prints = runner.run(script, environment)
 
-    assert code == 0, printed
+    assert code == 0, written
+    for lines, comment in promises(block.code):
+        texts = [one.text for one in prints if one.line in lines]
+        assert not texts or any(keeps(text, comment) for text in texts), (texts, comment)
+    if block.output is not None:
+        assert is_like(written.strip(), block.output.strip()), written
+
+
+def promises(code: str) -> Iterator[tuple[range, str]]:
+    """The lines of each ``print`` with a comment behind it, and that comment."""
+    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
+    comments = {t.start[0]: t.string for t in tokens if t.type == tokenize.COMMENT}
+    for node in ast.walk(ast.parse(code)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        end = node.end_lineno or node.lineno
+        if node.func.id == "print" and end in comments:
+            yield range(node.lineno, end + 1), comments[end].removeprefix("# ")
+
+
+def keeps(printed: str, comment: str) -> bool:
+    """Whether a comment tells what was printed; behind it may stand a remark."""
+    shown, rest = comment[: len(printed)], comment[len(printed) :]
+    return (shown == printed and rest[:1] in ("", ",", ":", ";")) or is_like(printed, comment)
+
+
+def is_like(printed: str, shown: str) -> bool:
+    """Whether it was printed as shown, where ``...`` stands for anything."""
+    parts = [re.escape(part) for part in shown.split("...")]
+    return re.fullmatch(".*".join(parts), printed, re.DOTALL) is not None

@@ -1,14 +1,18 @@
 """Runs scripts, each in a process of its own that is forked from one that has the imports done.
 
-Reads one JSON object per line: the script, its folder, its environment, and the file for what it
-prints. Answers with its exit code. Importing the SDKs anew would take most of the time.
+Reads one JSON object per line: the script, its folder, its environment, the file for what it
+prints, and the file for which line printed what. Answers with its exit code. Importing the SDKs
+anew would take most of the time.
 """
 
+import builtins
 import importlib
 import json
 import os
 import runpy
 import sys
+from pathlib import Path
+from typing import Any
 
 WARM = (
     "ai_batch.anthropic.provider",
@@ -40,6 +44,23 @@ def become(order: dict[str, str], environment: dict[str, str]) -> None:
     os.environ.update(environment)
     os.chdir(order["folder"])
     sys.argv = [order["script"]]
+    note_prints(order["script"], order["prints"])
+
+
+def note_prints(script: str, path: str) -> None:
+    """Have each ``print`` of the script noted in a file, with its line."""
+    plain = builtins.print
+    here = os.getpid()
+
+    def noted(*values: Any, **options: Any) -> None:
+        plain(*values, **options)
+        caller = sys._getframe(1)
+        if caller.f_code.co_filename == script and os.getpid() == here and not options:
+            note = {"line": caller.f_lineno, "text": " ".join(map(str, values))}
+            with Path(path).open("a", encoding="utf-8") as notes:
+                notes.write(json.dumps(note) + "\n")
+
+    builtins.print = noted
 
 
 def main() -> None:
