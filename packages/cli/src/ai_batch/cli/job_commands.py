@@ -131,3 +131,19 @@ def prune(
     from ai_batch.cli.pruning import prune
 
     leave(prune(home, older_than, undelivered=undelivered, yes=yes, as_json=as_json))
+
+
+@app.command()
+def report(
+    *,
+    job: args.Job,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="An HTML file, or - for stdout; else JOB.html."),
+    ] = None,
+    home: args.HomeFolder = None,
+) -> None:
+    """Write a job's report, with charts, as one HTML file."""
+    from ai_batch.cli.report import write_report
+
+    leave(write_report(home, job, output))
