@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE_LAYERS = [
     [
         "errors",
+        "disk",
         "messages",
         "requests",
         "tables",

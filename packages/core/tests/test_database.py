@@ -97,7 +97,7 @@ def test_a_file_that_is_no_database_is_told_of(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_told_of(tmp_path: Path) -> None:
     """Instead of a traceback out of sqlite3."""
-    with pytest.raises(LedgerError, match=r"ledger.db cannot be opened"):
+    with pytest.raises(LedgerError, match=r"ledger.db can't be read or written \(No such file"):
         SQLiteDatabase(tmp_path / "gone" / "ledger.db")
 
 

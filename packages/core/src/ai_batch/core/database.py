@@ -12,7 +12,8 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from ai_batch.core.errors import LedgerError
+from ai_batch.core.disk import of_disk
+from ai_batch.core.errors import LedgerError, NoRoom
 
 __all__ = ["Database", "Row", "SQLiteDatabase", "Transaction"]
 
@@ -96,8 +97,10 @@ class SQLiteDatabase:
                 self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             _choose_journal(connection)
-        except (OSError, sqlite3.Error) as error:
-            raise LedgerError(f"the ledger {self.path} cannot be opened: {error}") from error
+        except OSError as error:
+            raise of_disk(error, self.path) from error
+        except sqlite3.Error as error:
+            raise self._failed("cannot be opened", error) from error
         # Programs need not close what they use; Python 3.13 warns of connections left open.
         weakref.finalize(self, connection.close)
         return connection
@@ -122,7 +125,15 @@ class SQLiteDatabase:
                     if self._connection.in_transaction:
                         self._connection.execute("ROLLBACK")
             except sqlite3.Error as error:
-                raise LedgerError(f"the ledger {self.path} failed: {error}") from error
+                raise self._failed("failed", error) from error
+
+    def _failed(self, what: str, error: sqlite3.Error) -> LedgerError:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return NoRoom(
+                f"no room left on the disk for the ledger {self.path} ({error}): make room and "
+                "run the same again; nothing is lost"
+            )
+        return LedgerError(f"the ledger {self.path} {what}: {error}")
 
     def now(self) -> float:
         """Unix seconds: all processes that share a SQLite file share the machine's clock."""

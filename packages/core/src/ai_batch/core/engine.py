@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine, Sequence
 from typing import Protocol
 
-from ai_batch.core.errors import LeaseLost
+from ai_batch.core.disk import of_disk
+from ai_batch.core.errors import LeaseLost, LedgerError, NoRoom
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.owners import is_gone, new_owner
+from ai_batch.core.patience import NO_ROOM_WAITS
 from ai_batch.core.polling import Listener, Poller
 from ai_batch.core.provider import RemoteStatus
 from ai_batch.core.records import JobRecord
 from ai_batch.core.runtime import Runtime
-from ai_batch.core.state import Shard, ShardState
+from ai_batch.core.state import TERMINAL, Shard, ShardState
 
 __all__ = ["Engine", "ShardAdvancer"]
 
@@ -97,6 +100,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._full: dict[str, float] = {}
         self._sending = 0
+        self._roomless = 0
         self._cancelling = False
         self._deadline_at: float | None = None
         self.launched = asyncio.Event()
@@ -113,15 +117,37 @@ class Engine:
         """
         heartbeat = asyncio.create_task(self._keep_leases())
         try:
-            while await self._round():
-                pass
-            return await self._blocking(self._finish)
+            while True:
+                try:
+                    if not await self._round():
+                        return await self._blocking(self._finish)
+                except NoRoom as error:
+                    await self._without_room(error)
         finally:
             heartbeat.cancel()
             await self._stop()
-            # Tasks that were cancelled before their first step have released nothing.
-            self._ledger.set_free(self._job_id, self._owner)
+            # Tasks that were cancelled before their first step have released nothing. Where this
+            # can't be written, leases run out, or are those of a process that is known to be gone.
+            with contextlib.suppress(NoRoom):
+                self._ledger.set_free(self._job_id, self._owner)
             self.launched.set()
+
+    async def _without_room(self, error: NoRoom) -> None:
+        """Wait for room on the disk; then everything goes on from the record, as after a crash.
+
+        Raises the error once that has been in vain for long, and at once where requests are
+        answered one by one: answers that can't be kept are paid for in vain.
+        """
+        if self._roomless == len(NO_ROOM_WAITS) or not self._advancer.submits:
+            raise error
+        wait = NO_ROOM_WAITS[self._roomless]
+        self._roomless += 1
+        logger.warning("%s; trying again in %.0f s", error, wait)
+        await asyncio.gather(*self._busy, return_exceptions=True)
+        self._busy.clear()
+        await self._runtime.sleep(wait)
+        with contextlib.suppress(NoRoom):
+            await self._blocking(self._ledger.set_free, self._job_id, self._owner)
 
     async def _round(self) -> bool:
         """Start what is due and wait for something to happen; False once all is done."""
@@ -211,8 +237,10 @@ class Engine:
     def _reap(self) -> None:
         finished = {task for task in self._busy if task.done()}
         self._busy -= finished
-        for task in finished:
-            task.result()
+        # All are asked: several may have failed for the same reason.
+        for error in [task.exception() for task in finished]:
+            if error is not None:
+                raise error
 
     async def _stop(self) -> None:
         for task in self._busy:
@@ -242,6 +270,8 @@ class Engine:
                 if shard is before:
                     self._full[shard.account] = self._ledger.now() + FULL_WAIT
                     break
+                if shard.state in TERMINAL:
+                    self._roomless = 0
                 if shard.state in FREEING:
                     self._full.pop(shard.account, None)
                 self._listener(shard)
@@ -254,6 +284,9 @@ class Engine:
             if self._ledger.holds(shard):
                 raise
             logger.warning("shard %s was taken over by another process", shard.name)
+        except OSError as error:
+            # The way to the provider fails with errors of ours: this is the disk.
+            raise of_disk(error, shard.name) from error
         finally:
             self._ledger.release(shard)
 
@@ -266,7 +299,11 @@ class Engine:
     async def _keep_leases(self) -> None:
         while True:
             await self._runtime.sleep(LEASE / 4)
-            await self._blocking(self._ledger.renew, self._job_id, self._owner, LEASE)
+            try:
+                await self._blocking(self._ledger.renew, self._job_id, self._owner, LEASE)
+            except LedgerError as error:
+                # Before they run out it is tried again; what stops the job is told elsewhere.
+                logger.warning("leases can't be renewed: %s", error)
 
     def _finish(self) -> JobRecord:
         job = self._ledger.job(self._job_id)

@@ -14,6 +14,7 @@
     │   └── RequestRefused
     ├── BatchFailed             the vendor refused every batch of a job; carries the job
     └── LedgerError             the job's records could not be read or written
+        ├── NoRoom
         └── LeaseLost
 
 A single request that fails is not an exception but a value: ``result.error``.
@@ -35,6 +36,7 @@ __all__ = [
     "BatchFailed",
     "LeaseLost",
     "LedgerError",
+    "NoRoom",
     "OutcomeUnknown",
     "Problem",
     "ProviderError",
@@ -256,6 +258,10 @@ class BatchFailed(AIBatchError):
 
 class LedgerError(AIBatchError):
     """The ledger or the spool could not be read or written; the message says what to do."""
+
+
+class NoRoom(LedgerError):
+    """The disk is full, or the user's quota of it; nothing is lost, and room mends it."""
 
 
 class LeaseLost(LedgerError):

@@ -8,6 +8,7 @@ __all__ = [
     "MAX_CLEANUP_FAILURES",
     "MAX_FETCH_FAILURES",
     "MAX_REFUSALS",
+    "NO_ROOM_WAITS",
     "SPLIT_AFTER",
     "TOO_LARGE",
     "WORTH_TELLING",
@@ -31,6 +32,9 @@ MAX_FETCH_FAILURES = 30
 
 MAX_CLEANUP_FAILURES = 8
 """How often deleting a batch's files is tried; the job does not end before that."""
+
+NO_ROOM_WAITS = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 60.0)
+"""Seconds until a disk that was full is tried again; then somebody has to make room first."""
 
 TOO_LARGE = 413
 """The HTTP status for a body that the server, or a proxy in front of it, does not take."""

@@ -5,6 +5,7 @@ Nothing is sent, and nothing gets into the ledger, before the last request has b
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from array import array
@@ -15,6 +16,7 @@ from typing import IO
 import msgspec
 
 from ai_batch.core.checks import check_request
+from ai_batch.core.disk import of_disk
 from ai_batch.core.duplicates import IdIndex
 from ai_batch.core.errors import MAX_PROBLEMS, Problem, UsageError
 from ai_batch.core.intake import load_media, read_request
@@ -97,7 +99,13 @@ class Planner:
         return replace(limits, max_tokens=min(caps) if caps else None)
 
     def add(self, item: object) -> None:
-        """Take the next item of the input."""
+        """Take the next item of the input. Raises ``LedgerError`` where it can't be kept."""
+        try:
+            self._add(item)
+        except OSError as error:
+            raise of_disk(error, self._folder.path) from error
+
+    def _add(self, item: object) -> None:
         index = self._index
         self._index += 1
         read = read_request(item, index)
@@ -198,7 +206,16 @@ class Planner:
             draft.members = array("Q")
 
     def finish(self) -> Plan:
-        """The plan. Raises ``UsageError`` with all faults found, duplicate ids included."""
+        """The plan. Raises ``UsageError`` with all faults found, duplicate ids included.
+
+        Raises ``LedgerError`` where it can't be kept.
+        """
+        try:
+            return self._finish()
+        except OSError as error:
+            raise of_disk(error, self._folder.path) from error
+
+    def _finish(self) -> Plan:
         if self._faults == 0:
             for draft in self._cutter.open_drafts():
                 self._close(draft)
@@ -238,10 +255,15 @@ class Planner:
                     first[identity] = index
 
     def close(self) -> None:
-        """Close files, whatever has happened."""
-        self._log.close()
+        """Close files, whatever has happened.
+
+        What a full disk has not taken is of no use any more: such a plan has failed already.
+        """
+        with contextlib.suppress(OSError):
+            self._log.close()
         for _, file, _ in self._inputs.values():
-            file.close()
+            with contextlib.suppress(OSError):
+                file.close()
 
     def shards(self, plan: Plan, now: float) -> Iterator[Shard]:
         """The plan's shards as the ledger records them."""

@@ -93,8 +93,10 @@ class RequestWriter:
 
     def close(self) -> None:
         """Close without making sure of anything."""
-        self._lines.close()
-        self._places.close()
+        try:
+            self._lines.close()
+        finally:
+            self._places.close()
 
 
 def _opened(path: Path) -> int:

@@ -31,6 +31,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, Self, TypeAlias
 
+from ai_batch.core.disk import of_disk
 from ai_batch.core.errors import LedgerError
 from ai_batch.core.seals import SpoolDamaged, seal, unseal
 from ai_batch.core.state import Shard
@@ -59,7 +60,10 @@ def _little(numbers: array[int]) -> array[int]:
 
 
 def _private_folder(path: Path) -> Path:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise of_disk(error, path) from error
     if path.is_symlink():
         raise LedgerError(f"{path} is a symbolic link; the spool must be a folder of its own")
     return path
@@ -140,13 +144,21 @@ class JobFolder:
 
     @contextlib.contextmanager
     def written(self, path: Path) -> Generator[IO[bytes], None, None]:
-        """A file that appears at ``path``, complete and synced, when the block ends well."""
+        """A file that appears at ``path``, complete and synced, when the block ends well.
+
+        Raises ``LedgerError`` where it can't be written.
+        """
         aside = self.aside(path)
         try:
             with open_private(aside) as file:
                 yield file
                 sync(file)
             self.publish(aside, path)
+        except FileNotFoundError:
+            # What is read in the block may be gone with a shard that was taken over.
+            raise
+        except OSError as error:
+            raise of_disk(error, path) from error
         finally:
             aside.unlink(missing_ok=True)
 
@@ -192,7 +204,16 @@ class Spool:
         self._locks: dict[str, IO[bytes]] = {}
 
     def create(self, job_id: str) -> JobFolder:
-        """A new, empty folder for a job that is being planned."""
+        """A new, empty folder for a job that is being planned.
+
+        Raises ``LedgerError`` where none can be made.
+        """
+        try:
+            return self._create(job_id)
+        except OSError as error:
+            raise of_disk(error, self._jobs / job_id) from error
+
+    def _create(self, job_id: str) -> JobFolder:
         path = self._jobs / job_id
         # Made aside and locked before anybody can see it: a process that finds the lock free
         # takes the planning for abandoned.
