@@ -6,11 +6,17 @@ import pytest
 
 from ai_batch.emulator.contract import ProviderContract
 from ai_batch.emulator.contract.crash import CrashContract
+from ai_batch.emulator.contract.fault_table import FaultTableContract
 from tests import subjects
 
 # These kinds make the very calls of their vendor's chats: what is killed, cut or fails at each of
 # the calls is tested with those.
-SAME_CALLS = frozenset(name for name in vars(CrashContract) if name.startswith("test_")) | {
+SAME_CALLS = frozenset(
+    name
+    for part in (CrashContract, FaultTableContract)
+    for name in vars(part)
+    if name.startswith("test_")
+) | {
     "test_every_call_may_be_cut",
     "test_every_call_may_fail_for_a_while",
 }

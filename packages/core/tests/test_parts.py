@@ -230,7 +230,7 @@ def test_a_missing_line_leaves_the_whole_request_missing(tmp_path: Path) -> None
     """The download may be tried again; there is no half of a result."""
     account = Gathering(tmp_path).read(row(0), row(2)).account
 
-    assert (account.missing, account.rows, account.damaged) == (1, 2, True)
+    assert (account.missing, account.rows, account.harm) == (1, 2, 1)
 
 
 def test_an_answer_counts_before_an_error_of_the_same_line(tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import email.utils
 import time
+from typing import cast
 
 import aiohttp
 import httpx2
 import pytest
 
-from ai_batch.core.vendor_errors import never_sent, retry_after_of
+from ai_batch.core.vendor_errors import never_sent, raised_in, retry_after_of
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,15 @@ def test_only_a_connection_that_was_never_made_sent_nothing(
     """Over aiohttp the SDKs call every cut a timeout while connecting: its own error tells."""
     error.__cause__ = cause
     assert never_sent(error) is expected
+
+
+def test_an_error_of_a_library_is_told_from_one_of_our_own() -> None:
+    """Where it was raised decides, and not what it is."""
+    with pytest.raises(TypeError) as ours:
+        len(cast("str", None))
+    with pytest.raises(TypeError) as theirs:
+        httpx2.URL(cast("str", None))
+    assert not raised_in(ours.value, "httpx2")
+    assert raised_in(theirs.value, "httpx2")
+    assert not raised_in(theirs.value, "openai")
+    assert not raised_in(TypeError("never raised"), "httpx2")

@@ -22,6 +22,7 @@ from ai_batch.core.results import ItemError
 from ai_batch.core.rows import UNREADABLE, Place, RowTable, Source, check_of, split_rows
 from ai_batch.core.spool import JobFolder, members_of
 from ai_batch.core.state import Shard
+from ai_batch.core.wire_faults import INVALID
 
 __all__ = ["Account", "Accountant", "dump_local", "load_local"]
 
@@ -35,7 +36,8 @@ _ANSWERED, _FAILED, _MAY_RETRY, _RETRY = range(4)
 class Account:
     """What a shard came to. ``retry`` holds the indices that a child shard is to ask again.
 
-    ``rows`` counts the rows that are ours, a request's first one each.
+    ``rows`` counts the rows that are ours, a request's first one each; ``doubtful`` those of them
+    that say they hold an answer, and don't: it may have been damaged on the way.
     """
 
     rows: int = 0
@@ -47,11 +49,12 @@ class Account:
     foreign: int = 0
     duplicates: int = 0
     unreadable: int = 0
+    doubtful: int = 0
 
     @property
-    def damaged(self) -> bool:
-        """Whether the download may have been damaged, so that another one may help."""
-        return self.missing > 0 or self.unreadable > 0
+    def harm(self) -> int:
+        """Requests whose answer may have been damaged on the way, so that another may be whole."""
+        return self.missing + self.unreadable + self.doubtful
 
 
 class _LocalRow(msgspec.Struct):
@@ -136,12 +139,17 @@ class Accountant:
             self._add_usage(scan)
             if self._check is not None:
                 error = self._check(row, self._members[position])
+        else:
+            self._doubt(error)
         if error is not None and scan.error is None:
             # An answer was paid for, but it does not fit the request's schema: ours to report.
             self._put_local(position, error)
             return
         self._verdicts[position] = _verdict(error)
         self._table.put(position, offset, len(row), source, retried=False, check=check_of(row))
+
+    def _doubt(self, error: ItemError) -> None:
+        self.account.doubtful += error.code == INVALID
 
     def _answered(self, position: int) -> bool:
         """Whether an answer has been seen, be it one that does not fit its request's schema."""
@@ -182,6 +190,8 @@ class Accountant:
             account.rows += 1
         if scan.error is None:
             self._add_usage(scan)
+        else:
+            self._doubt(scan.error)
         gathered.failed[place.part] = 0 if scan.error is None else _verdict(scan.error)
         _put(gathered.table, place.part, row)
 

@@ -99,7 +99,7 @@ class Collector(ShardCloser):
         for download in range(1, 3 * DOWNLOADS):
             accountant = await self._fetched(shard, cancelling)
             account = accountant.account
-            harm = account.missing + account.unreadable
+            harm = account.harm
             least = harm if least is None else min(harm, least)
             if not _damaged(shard, account) or (download >= DOWNLOADS and harm == least):
                 return accountant
@@ -222,7 +222,7 @@ class Collector(ShardCloser):
 
 
 def _damaged(shard: Shard, account: Account) -> bool:
-    if account.unreadable:
+    if account.unreadable or account.doubtful:
         return True
     if not account.missing:
         return False
@@ -231,7 +231,8 @@ def _damaged(shard: Shard, account: Account) -> bool:
 
 
 def _damage(account: Account) -> str:
-    return f"{account.missing} rows are missing and {account.unreadable} can't be read"
+    unreadable = account.unreadable + account.doubtful
+    return f"{account.missing} rows are missing and {unreadable} can't be read"
 
 
 def _refusal(faults: Sequence[VendorFault]) -> ItemError:

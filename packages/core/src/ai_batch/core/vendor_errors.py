@@ -25,6 +25,7 @@ __all__ = [
     "kind_of_status",
     "never_sent",
     "of_transport",
+    "raised_in",
     "retry_after_of",
 ]
 
@@ -75,6 +76,21 @@ def never_sent(error: BaseException) -> bool:
     if cause is not None and type(cause).__module__.startswith("aiohttp"):
         error = cause
     return not _UNMADE.isdisjoint(kind.__name__ for kind in type(error).__mro__)
+
+
+def raised_in(error: BaseException, library: str) -> bool:
+    """Whether an error comes out of this top-level package, and not out of our own code.
+
+    SDKs read answers carelessly: JSON that is no object, such as ``null`` from a proxy, makes them
+    fail with a ``TypeError`` or an ``AttributeError`` of their own.
+    """
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return False
+    module = str(traceback.tb_frame.f_globals.get("__name__", ""))
+    return module.partition(".")[0] == library
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:

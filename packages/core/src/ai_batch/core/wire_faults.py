@@ -10,7 +10,10 @@ from ai_batch.core.errors import mask
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.results import ItemError
 
-__all__ = ["excerpt", "fault", "invalid"]
+__all__ = ["INVALID", "excerpt", "fault", "invalid"]
+
+INVALID = "invalid_response"
+"""The code of what is no answer, although it says that it is one."""
 
 MAX_RAW = 2000
 """How many characters of a failed row are kept with its error."""
@@ -121,6 +124,4 @@ def invalid(message: str, complaint: object = None, *, raw: bytes = b"") -> Item
     """The error of a body that is no answer; ``complaint`` is its own ``error``, if any."""
     if complaint:
         return fault(None, complaint, raw=raw)
-    return ItemError(
-        code="invalid_response", message=mask(message), retryable=True, raw=excerpt(raw)
-    )
+    return ItemError(code=INVALID, message=mask(message), retryable=True, raw=excerpt(raw))

@@ -12,6 +12,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ai_batch.core.errors import ProviderUnavailable
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.transfers import BlockReader, private_file
 from ai_batch.core.vendor_calls import Calls
@@ -49,13 +50,19 @@ class OpenAIApi:
         return await self._calls.json(ask, creating=creating)
 
     async def upload(self, path: Path, filename: str) -> str:
-        """Send a batch input file, streamed from disk; its id."""
+        """Send a batch input file, streamed from disk; its id.
+
+        ``ProviderUnavailable`` for an answer without one, such as a proxy's page with status 200.
+        """
 
         def work(client: Any) -> object:
             return client.files.create(file=(filename, reader), purpose="batch")
 
         with BlockReader(path) as reader:
-            return str((await self._calls.run(work)).id)
+            file_id = getattr(await self._calls.run(work), "id", None)
+        if not isinstance(file_id, str) or not file_id:
+            raise ProviderUnavailable("the answer to an upload names no file")
+        return file_id
 
     async def create_batch(self, body: JSONObject) -> JSONObject:
         """Create a batch. ``OutcomeUnknown`` when it may exist although no answer came."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ai_batch.emulator.contract.calls import CallContract
 from ai_batch.emulator.contract.content import ContentContract
 from ai_batch.emulator.contract.crash import CrashContract
+from ai_batch.emulator.contract.fault_table import FaultTableContract
 from ai_batch.emulator.contract.faults import FaultContract
 from ai_batch.emulator.contract.jobs import JobContract
 from ai_batch.emulator.contract.structured import StructuredContract
@@ -18,6 +19,7 @@ class ProviderContract(
     StructuredContract,
     CallContract,
     FaultContract,
+    FaultTableContract,
     CrashContract,
 ):
     """Inherit from it, and set ``subject``: pytest then tests that provider."""
