@@ -35,8 +35,8 @@ class FaultKind:
 
     ``fault`` strikes the first call of each route that ``strikes`` names: ``every call`` that a job
     makes, the route that gives the ``results``, or all ``downloads`` (whatever reads). ``options``
-    are those of the processor that is put to the test. Where it ``loses`` an answer at the vendor for
-    good, that request alone is asked again.
+    are those of the processor that is put to the test. What ``loses`` an answer at the vendor for
+    good makes that request, alone, be asked again.
     """
 
     name: str
