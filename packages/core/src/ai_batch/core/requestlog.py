@@ -7,12 +7,11 @@ no checksums.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import struct
 import zlib
-from collections.abc import Generator, Iterator
-from itertools import chain, pairwise
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -141,17 +140,14 @@ class RequestLog:
             raise SpoolDamaged(self._folder.offsets, f"it has no request {index}", AGAIN)
         start, end = self._place.unpack_from(both), self._place.unpack_from(both, size)
         line = os.pread(self._lines, max(end[0] - start[0], 0), start[0])
-        self._check(index, line, start, end[0])
+        whole = line.endswith(b"\n") and len(line) == end[0] - start[0]
+        if not whole or (self._checked and zlib.crc32(line) != start[1]):
+            raise self._changed(index)
         return line[:-1]
 
-    def _check(self, index: int, line: bytes, start: tuple[int, ...], end: int) -> None:
-        if self._checked:
-            if zlib.crc32(line) == start[1]:
-                return
-        elif line.endswith(b"\n") and len(line) == end - start[0]:
-            return
+    def _changed(self, index: int) -> SpoolDamaged:
         found = f"the request at index {index} is not what was written"
-        raise SpoolDamaged(self._folder.requests, found, AGAIN)
+        return SpoolDamaged(self._folder.requests, found, AGAIN)
 
     def __len__(self) -> int:
         """The number of requests."""
@@ -163,38 +159,37 @@ class RequestLog:
 
     def ids(self, start: int) -> Iterator[str]:
         """The ids of the requests from ``start`` on, in order."""
-        with contextlib.closing(self._lines_from(start)) as lines:
-            for line in lines:
-                yield _read_id(line).id
+        for line in self._lines_from(start):
+            yield _read_id(line).id
 
     def heads(self, start: int) -> Iterator[Head]:
         """The heads of the requests from ``start`` on, in order."""
-        with contextlib.closing(self._lines_from(start)) as lines:
-            for line in lines:
-                yield _read_head(line)
+        return map(_read_head, self._lines_from(start))
 
-    def _lines_from(self, start: int) -> Generator[bytes, None, None]:
-        """The lines from ``start`` to the last one."""
-        places = self._places_from(start)
+    def _lines_from(self, start: int) -> Iterator[bytes]:
+        """The lines from ``start`` to the last one, as ``line`` gives them."""
+        places = chain.from_iterable(map(self._place.iter_unpack, self._blocks_from(start)))
         first = next(places, None)
         if first is None:
             return
+        index, crc, checked = start, zlib.crc32, self._checked
         with self._folder.requests.open("rb", buffering=1 << 18) as file:
             file.seek(first[0])
-            crc, checked = zlib.crc32, self._checked
-            for index, (place, following) in enumerate(pairwise(chain((first,), places)), start):
-                line = file.readline()
-                if not checked or crc(line) != place[1]:
-                    self._check(index, line, place, following[0])
+            for line, place in zip(file, chain((first,), places), strict=False):
+                if checked and crc(line) != place[1]:
+                    raise self._changed(index)
                 yield line
+                index += 1
+        if index != len(self):
+            raise self._changed(index)
 
-    def _places_from(self, start: int) -> Iterator[tuple[int, ...]]:
-        """Where lines begin, and where the last one ends."""
+    def _blocks_from(self, start: int) -> Iterator[bytes]:
+        """What the file of places holds from the ``start``-th on, in whole places."""
         size = self._place.size
-        place = self._first + start * size
-        while block := os.pread(self._places, PLACES_AT_ONCE * size, place):
-            yield from self._place.iter_unpack(block[: len(block) - len(block) % size])
-            place += len(block)
+        at = self._first + start * size
+        while block := os.pread(self._places, PLACES_AT_ONCE * size, at):
+            at += len(block)
+            yield block[: len(block) - len(block) % size]
 
     def head(self, index: int) -> Head:
         """One request's head."""

@@ -34,8 +34,8 @@ MAX_ROW = 64 << 20
 
 _BOM = b"\xef\xbb\xbf"
 
-_PLACE = struct.Struct("<QIIBB2x")
-_SOURCE, _RETRIED = 16, 17
+_PLACE = struct.Struct("<QIBB2xI")
+_SOURCE, _RETRIED = 12, 13
 
 _OLD_PLACE = struct.Struct("<QIBB2x")
 """Of format 1, which had no checksums."""
@@ -103,13 +103,8 @@ class RowTable:
         if len(data) != count * _OLD_PLACE.size:
             found = f"it holds {len(data)} bytes for {count} requests"
             raise SpoolDamaged(path, found, MEND)
-        table = cls.empty(count)
-        table.checked = False
-        for position, (offset, length, source, retried) in enumerate(_OLD_PLACE.iter_unpack(data)):
-            _PLACE.pack_into(
-                table._data, position * _PLACE.size, offset, length, 0, source, retried
-            )
-        return table
+        places = (_PLACE.pack(*place, 0) for place in _OLD_PLACE.iter_unpack(data))
+        return cls(bytearray().join(places), checked=False)
 
     def sealed(self, path: Path) -> bytes:
         """The bytes of the file that is going to be at ``path``."""
@@ -131,7 +126,7 @@ class RowTable:
     ) -> None:
         """Record where the row of the request at ``position`` is, and its checksum."""
         place = position * _PLACE.size
-        _PLACE.pack_into(self._data, place, offset, length, check, source, retried)
+        _PLACE.pack_into(self._data, place, offset, length, source, retried, check)
 
     def source(self, position: int) -> int:
         """The source of one row; 0 while it has not been seen."""
@@ -151,8 +146,7 @@ class RowTable:
 
     def __getitem__(self, position: int) -> Place:
         """One row's place."""
-        fields = _PLACE.unpack_from(self._data, position * _PLACE.size)
-        return Place(fields[0], fields[1], fields[3], fields[4] != 0, fields[2])
+        return Place._make(_PLACE.unpack_from(self._data, position * _PLACE.size))
 
 
 def split_rows(path: Path) -> Iterator[tuple[int, bytes]]:

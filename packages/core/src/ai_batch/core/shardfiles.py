@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import zlib
 from array import array
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,10 @@ __all__ = ["halves", "renewal", "sound_input", "write_child", "write_input"]
 logger = logging.getLogger("ai_batch.engine")
 
 BLOCK = 1 << 20
+
+FRESH = 600.0
+"""Seconds for which an input of the right size is taken as it is: the system still holds in its
+memory what was written, so that the disk has had no part in it."""
 
 
 def write_input(folder: JobFolder, shard: Shard, provider: Formats) -> Shard:
@@ -65,15 +70,17 @@ def sound_input(folder: JobFolder, shard: Shard, provider: Formats) -> Shard:
 def _damage_of(path: Path, shard: Shard) -> str | None:
     try:
         with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size != shard.bytes:
-                return f"it holds {size} bytes of {shard.bytes}"
+            state = os.fstat(file.fileno())
+            if state.st_size != shard.bytes:
+                return f"it holds {state.st_size} bytes of {shard.bytes}"
+            if shard.input_check is None or 0 <= time.time() - state.st_mtime < FRESH:
+                return None
             check = 0
             while block := file.read(BLOCK):
                 check = zlib.crc32(block, check)
     except FileNotFoundError:
         return "it is missing"
-    return None if shard.input_check in (None, check) else "its checksum is wrong"
+    return None if check == shard.input_check else "its checksum is wrong"
 
 
 def write_child(

@@ -43,6 +43,8 @@ Guard: TypeAlias = Callable[[], contextlib.AbstractContextManager[None]]
 
 WRITE_BUFFER = 1 << 20
 
+LINES_HELD = 1 << 17
+
 PLANNING = "planning.lock"
 """Locked in a job's folder while a process plans it."""
 
@@ -90,7 +92,7 @@ def sync(file: IO[bytes]) -> None:
 
 
 class LineWriter:
-    """Writes lines in large pieces to an unbuffered file; ``check`` is their CRC-32."""
+    """Writes lines to a file in large pieces; ``check`` is their CRC-32."""
 
     def __init__(self, file: IO[bytes]) -> None:
         """``file`` is empty and open for writing."""
@@ -104,7 +106,7 @@ class LineWriter:
         """Add one line, without its end."""
         self._lines.append(line)
         self._held += len(line) + 1
-        if self._held >= WRITE_BUFFER:
+        if self._held >= LINES_HELD:
             self.flush()
 
     def flush(self) -> None:
