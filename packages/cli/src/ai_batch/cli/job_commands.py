@@ -147,3 +147,18 @@ def report(
     from ai_batch.cli.report import write_report
 
     leave(write_report(home, job, output))
+
+
+@app.command()
+def ui(
+    *,
+    port: Annotated[int, typer.Option(help="The port; 0 takes any that is free.")] = 0,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Only print the link, without opening it.")
+    ] = False,
+    home: args.HomeFolder = None,
+) -> None:
+    """Show jobs in the browser, live, from this machine only."""
+    from ai_batch.cli.ui import ui
+
+    leave(ui(home, port, show=not no_open))

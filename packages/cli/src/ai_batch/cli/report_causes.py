@@ -66,6 +66,10 @@ class Causes:
         self._read: set[str] = set()
         self._pending: Iterator[None] = iter(())
 
+    def use(self, formats: Formats | None) -> None:
+        """Go on with these formats: those of an earlier call may be closed by now."""
+        self._formats = formats
+
     @property
     def found(self) -> list[Cause]:
         """The causes so far, the most frequent first."""

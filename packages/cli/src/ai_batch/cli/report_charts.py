@@ -30,7 +30,7 @@ def charts(series: Series, causes: Sequence[Cause]) -> Markup:
     drawn = [_progress(series)]
     if series.batches:
         drawn += [_times(series), _tokens(series)]
-    if series.cost and series.moments[-1].cost:
+    if series.priced and series.moments[-1].cost:
         drawn.append(_costs(series))
     if causes:
         drawn.append(_failures(causes))
@@ -47,8 +47,10 @@ def _progress(series: Series) -> Markup:
     last = moments[-1]
     told = (
         f"{count(last.answered)} of {count(series.total)} requests answered and "
-        f"{count(last.failed)} failed after {lasting(last.at)}."
+        f"{count(last.failed)} failed after {lasting(last.at)}"
     )
+    # Before a batch is here, its counts are the provider's.
+    told += "." if series.ended else ", by what the provider says of open batches, too."
     frame = Frame("progress", "Progress", told)
     times = [moment.at for moment in moments]
     picture = areas(frame, times, stacks, durations(series.seconds), amounts(series.total))
@@ -67,6 +69,8 @@ def _times(series: Series) -> Markup:
         f"From submission to end: {lasting(min(lengths))} at least, {lasting(median(lengths))} "
         f"in the middle, {lasting(max(lengths))} at most."
     )
+    if (together := -(-len(batches) // MAX_COLUMNS)) > 1:
+        told += f" Each column is the middle of {together} batches."
     frame = Frame("times", "Time per batch", told)
     rows = [
         (batch.name, lasting(batch.start), _end(batch), lasting(length))
@@ -97,7 +101,9 @@ def _middles(frame: Frame, series: Series) -> Markup:
     groups = grouped(series.batches, MAX_COLUMNS)
     middles = [median(batch.seconds(series.seconds) for batch in group) for group in groups]
     names = [group[0].name for group in groups]
-    hints = [f"{_span(g)}: {lasting(m)}" for g, m in zip(groups, middles, strict=True)]
+    hints = [
+        f"{_span(g)}: {lasting(m)} in the middle" for g, m in zip(groups, middles, strict=True)
+    ]
     # The scale of an axis of time ends at its longest value, which here need not be a mark.
     return columns(
         frame, names, [Stack("middle", "c-main", middles)], durations(max(middles)), hints
@@ -114,6 +120,8 @@ def _tokens(series: Series) -> Markup:
     into = [float(sum(batch.input_tokens for batch in group)) for group in groups]
     out = [float(sum(batch.output_tokens for batch in group)) for group in groups]
     told = f"{count(int(sum(into)))} tokens in, {count(int(sum(out)))} out."
+    if len(groups[0]) > 1:
+        told += f" Each column is {len(groups[0])} batches."
     frame = Frame("tokens", "Tokens per batch", told)
     stacks = [Stack("in", "c-main", into), Stack("out", "c-other", out)]
     numbers = list(zip(groups, into, out, strict=True))
@@ -126,7 +134,7 @@ def _tokens(series: Series) -> Markup:
 
 def _costs(series: Series) -> Markup:
     moments = series.moments
-    frame = Frame("cost", "Cost", f"{money(moments[-1].cost)} so far.")
+    frame = Frame("cost", "Cost", "What the answers cost, as their batches were collected.")
     stack = Stack("USD", "c-main", [moment.cost for moment in moments])
     times = [moment.at for moment in moments]
     picture = areas(frame, times, [stack], durations(series.seconds), sums(moments[-1].cost))

@@ -99,7 +99,7 @@ def summary(facts: Facts) -> Markup:
     """What there is to say of a job in a few words."""
     record, progress = facts.record, facts.snapshot.progress
     usage = progress.usage
-    failed = element("span", count(progress.failed), class_="bad" if progress.failed else None)
+    failed = element("span", f"{progress.failed:,}", class_="bad" if progress.failed else None)
     ended = "-" if record.finished_at is None else moment(record.finished_at)
     left = "" if progress.eta is None or record.finished else f", {lasting(progress.eta)} left"
     tokens = f"{count(usage.input_tokens)} in, {count(usage.output_tokens)} out"
@@ -109,10 +109,10 @@ def summary(facts: Facts) -> Markup:
     pairs: list[tuple[str, Content]] = [
         ("provider", record.provider),
         ("model", ", ".join(facts.models[:5])),
-        ("requests", count(progress.total)),
-        ("answered", count(progress.completed)),
+        ("requests", f"{progress.total:,}"),
+        ("answered", f"{progress.completed:,}"),
         ("failed", failed),
-        ("at the provider", count(progress.in_flight)),
+        ("at the provider", f"{progress.in_flight:,}"),
         ("batches", batches),
         ("tokens", tokens),
         ("cost", money(progress.cost)),
@@ -203,6 +203,8 @@ def cause_list(causes: Iterable[Cause], failed: int, *, read: bool = True) -> Ma
     if not failed and not shown:
         return element("section", element("h2", "Failures"), element("p", "None.", class_="told"))
     still = None if read else element("p", "Still being counted.", class_="told")
+    if read and not shown:
+        still = element("p", "Their errors are not here, or not here yet.", class_="told")
     head = element("h2", "Failures ", element("small", count(failed)))
     return element("section", head, still, shown, class_="failures")
 

@@ -40,7 +40,9 @@ def amounts(highest: float, marks: int = 4) -> Scale:
 def sums(highest: float, marks: int = 4) -> Scale:
     """A scale for USD."""
     step = _round_step(highest / marks) if highest > 0 else 0.25
-    places = max(ceil(-log10(step) - 1e-9), 2 if highest >= 0.01 else 0) if step < 1 else 0
+    # As many as the step needs: 0.0025 is one more than 0.002.
+    places = next((n for n in range(9) if abs(round(step, n) - step) < step / 1000), 9)
+    places = max(places, 2) if places else 0
     return _scale(highest, step, lambda value: f"${value:,.{places}f}" if value else money(0))
 
 

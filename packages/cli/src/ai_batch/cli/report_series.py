@@ -55,13 +55,17 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """All that is drawn of a job; ``cost`` tells whether prices are known."""
+    """All that is drawn of a job. ``priced`` tells that what it cost is known.
+
+    ``ended`` tells that nothing will be added any more.
+    """
 
     moments: Sequence[Moment]
     batches: Sequence[Batch]
     total: int
     seconds: float
-    cost: bool
+    priced: bool
+    ended: bool
 
 
 def series_of(
@@ -83,7 +87,8 @@ def series_of(
         batches=batches_of(record, shards, course.collected),
         total=record.total,
         seconds=max(end, course.moments[-1].at),
-        cost=None not in costs.values(),
+        priced=None not in costs.values(),
+        ended=record.finished,
     )
 
 

@@ -140,21 +140,21 @@ def bars(frame: Frame, lines: Sequence[Bar], across: Scale) -> Markup:
                 "g",
                 element("title", bar.hint),
                 shape,
-                _beside(start, start + long, top + ROW - 4, bar.text),
+                _beside(start, start + long, top + ROW - 4, bar),
                 _text(LEFT - 6, top + ROW - 4, bar.name, "end"),
             )
         )
     return _svg(frame, height, rules, drawn, _timed(across, height))
 
 
-def _beside(start: float, end: float, y: float, text: str) -> Markup:
+def _beside(start: float, end: float, y: float, bar: Bar) -> Markup:
     """A bar's text: behind it, else before it, else upon it."""
-    room = (len(text) + 1) * LETTER
+    room = (len(bar.text) + 1) * LETTER
     if end + room < WIDTH:
-        return _text(end + 4, y, text, "start")
+        return _text(end + 4, y, bar.text, "start")
     if start - room > LEFT:
-        return _text(start - 4, y, text, "end")
-    return _text(start + 4, y, text, "start", "upon")
+        return _text(start - 4, y, bar.text, "end")
+    return _text(start + 4, y, bar.text, "start", f"upon {bar.colour}")
 
 
 # -- what all charts have -------------------------------------------------------------------------
