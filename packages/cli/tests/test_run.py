@@ -241,6 +241,9 @@ def test_all_faulty_rows_are_reported_together(shell: Shell) -> None:
         (("missing.csv", "--prompt", "{text}"), "'missing.csv' cannot be read: No such file"),
         (("in.xls", "--prompt", "{text}"), "say --format"),
         (("latin.csv", "--prompt", "{text}"), "is not UTF-8"),
+        (("open.csv", "--prompt", "{text}"), "the first line must name the columns, but: "),
+        (("deep.jsonl",), "line 1: not JSON (it is nested too deeply)"),
+        (("null.jsonl", "--system", "Be brief."), "line 1: 'input' is missing"),
         (("in.csv", "--prompt", "{text}", "-O", "api_key=sk-1"), "keys come from the environment"),
         (("in.csv", "--prompt", "{text}", "-O", "poll_intervall=1"), "did you mean poll_interval"),
         (("in.csv", "--prompt", "{text}", "-O", "max_attempts=many"), "can't be meant"),
@@ -255,6 +258,9 @@ def test_a_wrong_call_says_what_to_do(
     """What can't be meant ends the command with one message, before anything is sent."""
     shell.table()
     shell.write("in.xls", "")
+    shell.write("open.csv", 'n,"text\na,b\n')
+    shell.write("deep.jsonl", "[" * 100_000)
+    shell.write("null.jsonl", '{"url": "/v1/embeddings", "body": {"input": null}}')
     (shell.folder / "latin.csv").write_bytes(b"text\n\xe4\n")
 
     done = shell.run(*arguments)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ai_batch.core import ChatRequest, EmbeddingRequest, Image, Problem, UsageError, system, user
+from ai_batch.core import (
+    ChatRequest,
+    EmbeddingRequest,
+    Image,
+    Problem,
+    Tool,
+    ToolCall,
+    UsageError,
+    assistant,
+    system,
+    user,
+)
 from ai_batch.core.checks import check_request
 from ai_batch.core.intake import items_of, load_media, read_request
 
@@ -17,6 +29,16 @@ def faults(item: object) -> list[str]:
     found = read_request(item, 3)
     problems = found if isinstance(found, list) else check_request(found)
     return [str(problem) for problem in problems]
+
+
+def test_a_line_runs_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """Pydantic takes a text for the name of a type, and runs it to find out which."""
+    line = b"""{"id": "q", "messages": "x", "output_type": "__import__('os').system('echo run')"}"""
+    found = read_request(line, 3)
+
+    assert isinstance(found, list)
+    assert str(found[0]).startswith("request 'q' (index 3): output_type: output_type must be")
+    assert "run" not in capfd.readouterr().out
 
 
 def test_requests_dicts_and_strings_are_taken() -> None:
@@ -41,7 +63,9 @@ def test_requests_dicts_and_strings_are_taken() -> None:
         ),
         (b"{not json", "the line is not JSON ("),
         (b"[1]", "the line must be a JSON object"),
+        (b"[" * 100_000, "the line is not JSON (the JSON is nested too deeply): '[[[["),
         (b"\xff\xfe{}", "the line is not JSON ("),
+        (b'{"messages": "a", "output_type": "b"}', "output_type: output_type must be a pydantic"),
     ],
 )
 def test_a_fault_names_place_field_and_what_was_found(item: object, message: str) -> None:
@@ -80,6 +104,32 @@ def test_what_was_found_is_short_and_masked() -> None:
 def test_what_every_vendor_refuses_is_refused_here(request_: Any, message: str) -> None:
     """Before anything is sent or paid."""
     assert [str(problem) for problem in check_request(request_)] == [message]
+
+
+def deep(levels: int) -> Any:
+    """A list in a list in a list..."""
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", [math.nan, object(), {1, 2}, deep(250), deep(5000)])
+def test_what_cannot_be_written_is_refused_here(value: Any) -> None:
+    """Wherever it stands: planning would fail on it, without telling whose it is."""
+    schema = {"type": "object", "odd": value}
+    call = ToolCall(id="c", name="t", arguments={"a": value})
+    fields = {
+        "extra": ChatRequest(messages="a", extra={"a": value}),
+        "tools[0].parameters": ChatRequest(messages="a", tools=[Tool(name="t", parameters=schema)]),
+        "messages[0].parts[0].arguments": ChatRequest(messages=assistant(call)),
+    }
+    for field, request in fields.items():
+        (problem,) = check_request(request)
+        assert str(problem).startswith(f"{field}: this can't be written as JSON: ")
+    (problem,) = check_request(EmbeddingRequest(texts="a", extra={"a": value}))
+    assert problem.field == "extra"
+    assert any("output_type" in fault for fault in faults({"messages": "a", "output_type": schema}))
 
 
 def test_a_good_request_has_no_faults() -> None:

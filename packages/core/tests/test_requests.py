@@ -113,6 +113,22 @@ def test_an_output_type_without_a_schema_is_refused() -> None:
         ChatRequest(messages="a", output_type=Plain)
 
 
+@pytest.mark.parametrize("given", ["City", "print('run')", b"x", 5, [], ["City"], ()])
+def test_an_output_type_is_no_plain_data(given: object) -> None:
+    """A file of requests may hold anything there; a text is not looked up, let alone run."""
+    with pytest.raises(TypeError, match=f"as a dict, found {type(given).__name__}"):
+        ChatRequest(messages="a", output_type=given)
+
+
+def test_a_schema_must_be_writable() -> None:
+    """Also where it is too deep, or holds itself."""
+    endless: dict[str, Any] = {"type": "object"}
+    endless["properties"] = endless
+
+    with pytest.raises(TypeError, match="output_type can't be written as JSON"):
+        OutputSchema.of("a", endless)
+
+
 def test_tokens_are_estimated_from_bytes_rather_too_high() -> None:
     """Other scripts take more bytes and more tokens; each message and text adds some."""
     english = estimate_tokens(ChatRequest(messages="word " * 100))

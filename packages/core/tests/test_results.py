@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,6 +79,11 @@ def test_raw_is_the_vendors_body() -> None:
     """Decoded when asked for; empty where there was none."""
     assert ChatResponse(body=b'{"id": "x", "n": [1]}').raw == {"id": "x", "n": [1]}
     assert ChatResponse().raw == {}
+
+
+def test_raw_may_hold_numbers_beyond_floats() -> None:
+    """The answer was given whatever stands in fields beside it; they become infinite."""
+    assert ChatResponse(body=b'{"n": 5, "logprob": -1e999}').raw == {"n": 5, "logprob": -math.inf}
 
 
 def result(index: int, outcome: Any) -> Result:

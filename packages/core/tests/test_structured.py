@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from ai_batch.core import ChatRequest, ChatResponse, EmbeddingRequest, ItemError, ToolCall
 from ai_batch.core.requests import output_schema
@@ -55,6 +55,35 @@ def test_text_that_does_not_fit_is_an_error_that_keeps_it(text: str) -> None:
     assert isinstance(found, ItemError)
     assert (found.code, found.raw, found.retryable) == ("invalid_output", text, False)
     assert found.message.startswith("the answer does not fit City: ")
+
+
+@pytest.mark.parametrize("types", [{}, None], ids=["plain data", "a model"])
+def test_brackets_without_end_are_an_error(types: Any) -> None:
+    """Models that repeat themselves write such; the other answers must not suffer."""
+    found = parsed(ChatResponse(content="[" * 100_000), types=types)
+
+    assert isinstance(found, ItemError)
+    assert found.code == "invalid_output"
+
+
+class Capital(BaseModel):
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return {"Germany": "Berlin"}[name]
+
+
+def test_a_validator_may_raise_anything() -> None:
+    """A mistake in it costs the one answer, which is kept, and not the batch."""
+    asked = ChatRequest(messages="a", output_type=Capital)
+    types = {output_schema(Capital).key: Capital}
+    found = parsed(ChatResponse(content='{"name": "Bonn"}'), asked, types)
+
+    assert isinstance(found, ItemError)
+    assert (found.code, found.raw) == ("invalid_output", '{"name": "Bonn"}')
+    assert found.message == "the answer does not fit Capital: KeyError: 'Bonn'"
 
 
 def test_a_cut_answer_says_so() -> None:

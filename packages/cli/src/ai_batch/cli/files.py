@@ -91,6 +91,8 @@ def _json_rows(file: TextIO) -> Iterator[Row]:
             yield number, decode(line)
         except msgspec.DecodeError as error:
             yield number, Problem(f"not JSON ({error})")
+        except RecursionError:
+            yield number, Problem("not JSON (it is nested too deeply)")
 
 
 def _plain_rows(file: TextIO) -> Iterator[Row]:
@@ -121,7 +123,12 @@ def _table_rows(file: TextIO, delimiter: str) -> Iterator[Row]:
 
 
 def _header(reader: Iterator[list[str]]) -> list[str]:
-    names = next(reader, None)
+    try:
+        names = next(reader, None)
+    except csv.Error as error:
+        raise UsageError(
+            f"the first line, which must name the columns, is no row: {error}"
+        ) from None
     if not names:
         raise UsageError("the table is empty: its first line must name the columns")
     double = sorted({name for name in names if names.count(name) > 1})

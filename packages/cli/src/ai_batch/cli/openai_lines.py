@@ -82,7 +82,10 @@ def _response(body: JSONObject) -> JSONObject:
 
 
 def _embedding(body: JSONObject) -> JSONObject:
-    return {"texts": body.pop("input", []), "dimensions": body.pop("dimensions", None)}
+    texts = body.pop("input", None)
+    if texts is None:
+        raise KeyError("input")
+    return {"texts": texts, "dimensions": body.pop("dimensions", None)}
 
 
 def as_object(value: object) -> JSONObject:

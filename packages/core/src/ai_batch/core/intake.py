@@ -8,12 +8,12 @@ from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-import msgspec
 from pydantic import BaseModel, ValidationError
 
 from ai_batch.core.errors import Problem, UsageError, mask
 from ai_batch.core.messages import JSONObject, Media
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
+from ai_batch.core.wire_json import value_of
 
 __all__ = ["RequestLike", "Requests", "SyncRequests", "items_of", "load_media", "read_request"]
 
@@ -75,8 +75,8 @@ def read_request(item: object, index: int) -> Request | list[Problem]:
 
 def _read_line(line: bytes, index: int) -> Request | list[Problem]:
     try:
-        fields: object = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        fields: object = value_of(line)
+    except ValueError as error:
         found = mask(line[:FOUND_LENGTH].decode("utf-8", "replace").strip())
         return [Problem(f"the line is not JSON ({error}): {found!r}", index=index)]
     if not isinstance(fields, dict):
@@ -97,6 +97,8 @@ def _read_fields(fields: JSONObject, index: int) -> Request | list[Problem]:
             Problem(_message(fault, kind), id=_text(id), index=index, field=_place(fault["loc"]))
             for fault in error.errors(include_url=False, include_context=False)
         ]
+    except TypeError as error:  # Of what has no JSON schema; pydantic lets it through.
+        return [Problem(str(error), id=_text(id), index=index, field="output_type")]
 
 
 def _message(fault: Mapping[str, Any], kind: type[BaseModel]) -> str:

@@ -39,8 +39,11 @@ class OutputSchema(BaseModel):
 
     @classmethod
     def of(cls, name: str, json_schema: JSONObject) -> OutputSchema:
-        """The schema with its key computed."""
-        text = json.dumps([name, json_schema], sort_keys=True, ensure_ascii=False)
+        """The schema with its key computed. Raises ``TypeError`` for what JSON can't hold."""
+        try:
+            text = json.dumps([name, json_schema], sort_keys=True, ensure_ascii=False)
+        except (ValueError, RecursionError) as error:
+            raise TypeError(f"output_type can't be written as JSON: {error}") from None
         key = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
         return cls(name=name, json_schema=json_schema, key=key)
 
@@ -55,6 +58,13 @@ def output_schema(output_type: object) -> OutputSchema:
     if isinstance(output_type, dict):
         given = cast("JSONObject", output_type)
         return OutputSchema.of(str(given.get("title") or "output"), given)
+    # Pydantic takes a text for the name of a type, and runs it as Python to find out which: it
+    # may come from a file of requests that somebody else has written.
+    if isinstance(output_type, str | bytes | int | float | list | tuple | set):
+        raise TypeError(
+            "output_type must be a pydantic model, another type, or a JSON schema as a dict, "
+            f"found {type(output_type).__name__}"
+        )
     return _schema_of_type(output_type)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import sys
 from array import array
@@ -182,7 +183,11 @@ class EmbeddingResponse(_Value):
 
 
 def _decode_body(body: bytes) -> JSONObject:
-    return cast("JSONObject", msgspec.json.decode(body)) if body else {}
+    try:
+        return cast("JSONObject", msgspec.json.decode(body)) if body else {}
+    except msgspec.ValidationError:
+        # A number beyond floats, in a field that nobody reads: it becomes infinite.
+        return cast("JSONObject", json.loads(body))
 
 
 def pack_vector(vector: Sequence[float]) -> bytes:

@@ -26,8 +26,9 @@ def parse_answer(
     """The answer with ``parsed`` set where its request has an ``output_type``.
 
     ``types`` gives Python types by the schema's key; without one, ``parsed`` is plain JSON data.
-    Text that does not fit is an error (``invalid_output``) that keeps the text in ``raw``; a
-    refusal or a call of tools is left as it is.
+    Text that does not fit is an error (``invalid_output``) that keeps the text in ``raw``, and so
+    is text over which a validator of the type's stumbles; a refusal or a call of tools is left
+    as it is.
     """
     wanted = request.output_type if isinstance(request, ChatRequest) else None
     if wanted is None or answer.refusal is not None or answer.tool_calls:
@@ -35,14 +36,23 @@ def parse_answer(
     schema: OutputSchema = output_schema(wanted)
     try:
         parsed = _parse(answer.content, types.get(schema.key))
-    except (ValidationError, msgspec.DecodeError) as error:
-        reason = "was cut at max_tokens" if answer.finish_reason == "length" else str(error)
+    except Exception as error:  # noqa: BLE001 - see _reason
+        reason = "was cut at max_tokens" if answer.finish_reason == "length" else _reason(error)
         return ItemError(
             code="invalid_output",
             message=f"the answer does not fit {schema.name}: {reason}",
             raw=answer.content,
         )
     return answer.model_copy(update={"parsed": parsed})
+
+
+def _reason(error: Exception) -> str:
+    # Models that repeat themselves write brackets without end; and a validator of the user's may
+    # raise anything. Neither may cost the other answers of the batch.
+    if isinstance(error, RecursionError):
+        return "the JSON is nested too deeply"
+    known = isinstance(error, ValidationError | msgspec.DecodeError)
+    return str(error) if known else f"{type(error).__name__}: {error}"
 
 
 def _parse(text: str, output_type: object) -> object:

@@ -7,6 +7,7 @@ from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
+from pydantic import TypeAdapter
 
 from ai_batch.core.messages import JSONObject
 
@@ -113,11 +114,17 @@ def merged(base: JSONObject, extra: JSONObject) -> JSONObject:
     return result
 
 
+# Requests are written to disk by pydantic, which gives up at some depth; a value stands a few
+# levels deeper in its request than by itself.
+_WRITER = TypeAdapter[object](object)
+
+
 def unwritable(value: JSONObject) -> str | None:
     """Why JSON can't hold a value: encoding it would fail, or (NaN) change it silently."""
     try:
         json.dumps(value, allow_nan=False)
         msgspec.json.encode(value)
+        _WRITER.dump_json([[[[[[[[value]]]]]]]])
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         return f"this can't be written as JSON: {error}"
     return None
