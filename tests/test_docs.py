@@ -8,6 +8,9 @@ A block stands alone, unless its fence says more:
 
 What a page says that a snippet prints is what it prints: the comment behind a ``print``, and a
 text block right below the snippet. ``...`` stands for anything there.
+
+Shell commands below the comment ``<!-- run -->`` run as well, those of a page one after the other
+in one folder. A text block right below them is their standard output.
 """
 
 import ast
@@ -27,6 +30,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^( *)```python\b(.*)\n((?:.*\n)*?)\1```", re.MULTILINE)
 OUTPUT = re.compile(r"\s*\n```text\n((?:.*\n)*?)```")
+COMMANDS = re.compile(r"^<!-- run -->\n```sh\n((?:.*\n)*?)```", re.MULTILINE)
 REASON = re.compile(r'reason="[^"]+"')
 
 
@@ -60,6 +64,9 @@ def blocks(page: Path) -> Iterator[Block]:
 
 PAGES = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/README.md")]
 BLOCKS = [block for page in sorted(PAGES) if page.exists() for block in blocks(page)]
+
+WITH_COMMANDS = [page for page in PAGES if page.exists() and COMMANDS.search(page.read_text())]
+BETWEEN = "-- the next commands --"
 
 
 @pytest.fixture
@@ -146,7 +153,9 @@ def test_a_snippet_runs(
         texts = [one.text for one in prints if one.line in lines]
         assert not texts or any(keeps(text, comment) for text in texts), (texts, comment)
     if block.output is not None:
-        assert is_like(written.strip(), block.output.strip()), written
+        printed = "\n".join(one.text for one in prints)  # Without what went to standard error.
+        shown = block.output.strip()
+        assert is_like(written.strip(), shown) or is_like(printed.strip(), shown), written
 
 
 def promises(code: str) -> Iterator[tuple[range, str]]:
@@ -171,3 +180,26 @@ def is_like(printed: str, shown: str) -> bool:
     """Whether it was printed as shown, where ``...`` stands for anything."""
     parts = [re.escape(part) for part in shown.split("...")]
     return re.fullmatch(".*".join(parts), printed, re.DOTALL) is not None
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.stem)
+def test_commands_run(page: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """A reader who types the commands of a page gets what it shows."""
+    text = page.read_text("utf-8")
+    found = list(COMMANDS.finditer(text))
+    script = f"echo {BETWEEN}\n".join(match[1] for match in found)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+
+    done = subprocess.run(
+        ["/bin/sh", "-e", "-c", script],
+        env={**environment, "PATH": path},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    for match, written in zip(found, done.stdout.split(f"{BETWEEN}\n"), strict=True):
+        shown = OUTPUT.match(text, match.end())
+        assert shown is None or is_like(written.strip(), shown[1].strip()), written
