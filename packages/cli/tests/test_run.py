@@ -258,7 +258,7 @@ def test_a_wrong_call_says_what_to_do(
     """What can't be meant ends the command with one message, before anything is sent."""
     shell.table()
     shell.write("in.xls", "")
-    shell.write("open.csv", 'n,"text\na,b\n')
+    shell.write("open.csv", 'n,"text"s\na,b\n')
     shell.write("deep.jsonl", "[" * 100_000)
     shell.write("null.jsonl", '{"url": "/v1/embeddings", "body": {"input": null}}')
     (shell.folder / "latin.csv").write_bytes(b"text\n\xe4\n")

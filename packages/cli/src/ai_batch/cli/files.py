@@ -126,9 +126,7 @@ def _header(reader: Iterator[list[str]]) -> list[str]:
     try:
         names = next(reader, None)
     except csv.Error as error:
-        raise UsageError(
-            f"the first line, which must name the columns, is no row: {error}"
-        ) from None
+        raise UsageError(f"the first line must name the columns, but: {error}") from None
     if not names:
         raise UsageError("the table is empty: its first line must name the columns")
     double = sorted({name for name in names if names.count(name) > 1})
