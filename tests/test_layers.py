@@ -45,7 +45,7 @@ CORE_LAYERS = [
     ["rows", "structured", "duplicates", "runtime", "checks", "intake", "telemetry"],
     ["live"],
     ["patience", "policy", "options", "estimate", "owners"],
-    ["database", "migrations", "records", "statements", "budget", "leases"],
+    ["database", "records", "migrations", "statements", "budget", "leases"],
     ["ledger", "delivery"],
     ["spool", "requestlog", "parts", "planner", "planning", "accounting", "reader", "shardfiles"],
     ["closing", "submission", "collect", "advance", "polling"],

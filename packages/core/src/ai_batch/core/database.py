@@ -27,6 +27,19 @@ NETWORK_FILE_SYSTEMS = frozenset(
 BUSY_SECONDS = 60.0
 """How long a process waits for another one's transaction."""
 
+SMALL = 1 << 21
+"""Bytes up to which a ledger is checked whenever it is opened: some ten milliseconds. A larger one
+is, where whoever wrote to it last has not come to its end."""
+
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+OF_DISK = frozenset(
+    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+)
+
+MISSING = ("no such table", "no such column")
+"""What SQLite says of tables that are not what they should be; it has no code for that."""
+
 
 class Transaction(Protocol):
     """One open transaction. SQL uses ``?`` for parameters."""
@@ -78,7 +91,8 @@ class SQLiteDatabase:
     """A SQLite file that several processes of one machine may share.
 
     The file is made with mode 0600 before SQLite sees it, since SQLite gives its side files the
-    same mode. Raises ``LedgerError`` on network file systems, whose locks SQLite can't trust.
+    same mode. Raises ``LedgerError`` on network file systems, whose locks SQLite can't trust, and
+    for a file that is damaged, or that is empty where it must have held jobs.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
@@ -87,16 +101,20 @@ class SQLiteDatabase:
         self._clock = clock
         self._lock = threading.Lock()
         _refuse_network(path.parent)
+        _refuse_lost(path)
         self._connection = self._connect(os.O_CREAT)
         self._open = True
 
     def _connect(self, flags: int = 0) -> sqlite3.Connection:
+        suspect = _was_cut(self.path)
         try:
             os.close(os.open(self.path, flags | os.O_RDWR, 0o600))
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             _choose_journal(connection)
+            if suspect or self.path.stat().st_size <= SMALL:
+                self._examine(connection, "quick_check")
         except OSError as error:
             raise of_disk(error, self.path) from error
         except sqlite3.Error as error:
@@ -127,13 +145,37 @@ class SQLiteDatabase:
             except sqlite3.Error as error:
                 raise self._failed("failed", error) from error
 
+    def check(self) -> None:
+        """Read the whole file. Raises ``LedgerError`` where it is damaged, and says how."""
+        with self._lock:
+            try:
+                self._examine(self._connection, "integrity_check")
+            except sqlite3.Error as error:
+                raise self._failed("failed", error) from error
+
+    def _examine(self, connection: sqlite3.Connection, how: str) -> None:
+        found = [str(row[0]) for row in connection.execute(f"PRAGMA {how}(5)")]
+        if found != ["ok"]:
+            raise self._damaged("; ".join(found))
+
+    def _damaged(self, found: str) -> LedgerError:
+        return LedgerError(
+            f"the ledger {self.path} is damaged: {' '.join(found.split())}; bring it back from a "
+            f'backup, or save what can be read: sqlite3 "{self.path}" .recover | sqlite3 new.db. '
+            "The results are in the jobs' folders beside it"
+        )
+
     def _failed(self, what: str, error: sqlite3.Error) -> LedgerError:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             return NoRoom(
                 f"no room left on the disk for the ledger {self.path} ({error}): make room and "
                 "run the same again; nothing is lost"
             )
-        return LedgerError(f"the ledger {self.path} {what}: {error}")
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        if code in DAMAGED or str(error).startswith(MISSING):
+            return self._damaged(str(error))
+        remedy = "; mend that and run the same again, nothing is lost" if code in OF_DISK else ""
+        return LedgerError(f"the ledger {self.path} {what}: {error}{remedy}")
 
     def now(self) -> float:
         """Unix seconds: all processes that share a SQLite file share the machine's clock."""
@@ -144,6 +186,25 @@ class SQLiteDatabase:
         with self._lock:
             self._connection.close()
             self._open = False
+
+
+def _was_cut(path: Path) -> bool:
+    """Whether a transaction, or a checkpoint, has not come to its end."""
+    journals = [path.with_name(f"{path.name}-{kind}") for kind in ("journal", "wal")]
+    return any(journal.exists() and journal.stat().st_size for journal in journals)
+
+
+def _refuse_lost(path: Path) -> None:
+    """Refuse to begin a new ledger where there are jobs: their batches would be paid for again."""
+    if path.exists() and path.stat().st_size:
+        return
+    jobs = [folder for folder in (path.parent / "jobs").glob("job_*") if folder.is_dir()]
+    if jobs:
+        raise LedgerError(
+            f"the ledger {path} is empty or gone, but there are jobs in {jobs[0].parent}, such as "
+            f"{jobs[0].name}: bring the ledger back from a backup, or move the jobs away to begin "
+            "anew. Their batches may still be running at the provider"
+        )
 
 
 def _choose_journal(connection: sqlite3.Connection) -> None:

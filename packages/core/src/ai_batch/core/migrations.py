@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ai_batch.core.database import Database, Transaction
 from ai_batch.core.errors import LedgerError
+from ai_batch.core.records import JOB_COLUMNS, SHARD_COLUMNS
 
 __all__ = ["migrate"]
 
@@ -110,10 +111,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 
+TABLES = {
+    "job": JOB_COLUMNS,
+    "shard": SHARD_COLUMNS,
+    "budget": ("account", "learned_tokens", "blocked_until", "used_batches", "used_tokens"),
+    "rejected": ("account", "remote_id", "job_id", "seq"),
+    "event": ("at", "job_id", "seq", "fence", "from_state", "to_state", "detail"),
+}
+"""What must be there once all steps are done."""
+
+
 def migrate(database: Database, new_store_id: Callable[[], str]) -> str:
     """Bring the tables up to date; the store's id, made when the tables are new.
 
-    Raises ``LedgerError`` for a ledger that a newer version has written.
+    All of it is one transaction: a process that dies in it leaves the ledger as it was, and of
+    two that come at the same time the second one finds nothing to do. Raises ``LedgerError`` for
+    a ledger that a newer version has written, and for one that lacks tables or columns.
     """
     with database.transaction() as tx:
         tx.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
@@ -121,8 +134,9 @@ def migrate(database: Database, new_store_id: Callable[[], str]) -> str:
         version = int(found[0][0]) if found else 0
         if version > len(MIGRATIONS):
             raise LedgerError(
-                f"the ledger has schema {version}, this ai-batch knows up to {len(MIGRATIONS)}: "
-                "upgrade with pip install -U ai-batch-core, or use another home"
+                f"the ledger has schema {version}, this ai-batch knows up to {len(MIGRATIONS)}: a "
+                "newer version has written it; upgrade with pip install -U ai-batch-core, or use "
+                "another home"
             )
         for step in MIGRATIONS[version:]:
             for statement in step:
@@ -130,7 +144,16 @@ def migrate(database: Database, new_store_id: Callable[[], str]) -> str:
         if version == 0:
             tx.execute("INSERT INTO meta VALUES ('store_id', ?)", (new_store_id(),))
         _record_version(tx, version)
+        _check_tables(tx)
         return str(tx.execute("SELECT value FROM meta WHERE key = 'store_id'")[0][0])
+
+
+def _check_tables(tx: Transaction) -> None:
+    """Have the database itself name a table or a column that is missing."""
+    for table, columns in TABLES.items():
+        tx.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE 1 = 0")  # noqa: S608
+    if not tx.execute("SELECT 1 FROM meta WHERE key = 'store_id'"):
+        raise LedgerError("the ledger has lost its id: bring it back from a backup")
 
 
 def _record_version(tx: Transaction, version: int) -> None:
