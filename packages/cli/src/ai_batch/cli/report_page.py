@@ -143,7 +143,11 @@ def batch_table(facts: Facts, most: int = MAX_BATCHES) -> Markup:
     shards = facts.snapshot.batches
     shown = _chosen(shards, most)
     names = ("batch", "state", "requests", "answered", "failed", "again", "in", "out", "took")
-    head = [element("th", name, scope="col") for name in (*names, "provider's id")]
+    head = [
+        element("th", name, scope="col", class_="n" if place > 1 else None)
+        for place, name in enumerate(names)
+    ]
+    head.append(element("th", "provider's id", scope="col"))
     lines = [_line(shard, facts.snapshot.now) for shard in shown]
     hidden = len(shards) - len(shown)
     more = f"{plural(hidden, 'batch')} more: ai-batch show {facts.record.id} --json lists all"

@@ -89,5 +89,6 @@ def lasting(seconds: float) -> str:
     ):
         if whole >= size:
             rest = whole % size // smaller
-            return f"{whole // size}{unit}" + (f" {rest}{part}" if rest else "")
+            padded = f" {rest:02d}{part}" if part != "h" else f" {rest}{part}"
+            return f"{whole // size}{unit}" + (padded if rest else "")
     return f"{whole}s"

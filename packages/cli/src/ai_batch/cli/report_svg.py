@@ -15,14 +15,14 @@ from ai_batch.cli.report_scales import Scale
 __all__ = ["Bar", "Frame", "Stack", "areas", "bars", "columns"]
 
 WIDTH, HEIGHT = 480.0, 200.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 10.0, 24.0
+LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 10.0, 24.0
 ACROSS = WIDTH - LEFT - RIGHT
 UP = HEIGHT - TOP - BOTTOM
 
-ROW = 15.0
+ROW = 16.0
 """The height of a line with a bar of its own."""
 
-LETTER = 6.3
+LETTER = 7.0
 """The width of a letter, as far as the room for a text goes."""
 
 

@@ -29,6 +29,11 @@ __all__ = ["PAGE_SIZE", "Pages"]
 PAGE_SIZE = 100
 """Jobs on a page: a thousand rows every two seconds would be work for a browser, too."""
 
+COLUMNS = ("job", "state", "progress", "requests", "answered", "failed", "at provider")
+COLUMNS += ("provider", "model", "age", "took", "input")
+NUMBERS = frozenset({"requests", "answered", "failed", "at provider", "age", "took"})
+"""Columns that are read from the right."""
+
 MAX_BATCHES = 100
 
 READ_SECONDS = 0.2
@@ -67,10 +72,9 @@ class Pages:
         return _page("ai-batch", body)
 
     def _table(self, records: Sequence[JobRecord], now: float) -> Markup:
-        names = ("job", "provider", "model", "state", "progress", "answered", "failed")
         head = [
-            element("th", name, scope="col")
-            for name in (*names, "at provider", "requests", "created", "took", "input")
+            element("th", name, scope="col", class_="n" if name in NUMBERS else None)
+            for name in COLUMNS
         ]
         lines = [self._line(record, now) for record in records]
         table = element(
@@ -87,20 +91,21 @@ class Pages:
         done = totals.completed + totals.failed + totals.done_remotely
         failed = element("span", count(totals.failed), class_="bad" if totals.failed else None)
         numbers: list[Content] = [
+            count(record.total),
             count(totals.completed),
             failed,
             count(totals.in_flight),
-            count(record.total),
         ]
         file = self._home.notes(record).input or "-"
         link = element("a", element("code", record.id), href=f"/job/{quote(record.id, safe='')}")
+        created = moment(record.created_at)
         cells = [
-            element("td", record.provider),
-            element("td", model_of(record) or "-"),
             element("td", state_mark(record.state)),
             element("td", _bar(done, record.total, f"progress of {record.id}")),
             [element("td", number, class_="n") for number in numbers],
-            element("td", f"{age(now - record.created_at)} ago", title=moment(record.created_at)),
+            element("td", record.provider),
+            element("td", model_of(record) or "-"),
+            element("td", age(now - record.created_at), class_="n", title=created),
             element("td", lasting(took), class_="n"),
             element("td", file, class_="file", title=file),
         ]
