@@ -33,6 +33,7 @@ CORE_LAYERS = [
     [
         "connections",
         "direct_calls",
+        "guards",
         "listing",
         "vendor_calls",
         "transfers",
@@ -68,6 +69,7 @@ OPEN_TO_PROVIDERS = {
     "connections",
     "direct_calls",
     "errors",
+    "guards",
     "listing",
     "live",
     "messages",

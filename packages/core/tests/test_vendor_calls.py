@@ -102,7 +102,7 @@ class Sdk:
 @pytest.mark.parametrize(("extra", "expected"), [(True, "aiohttp"), (False, "httpx2")])
 def test_connections_for_many_calls(extra: bool, expected: str) -> None:
     """There is room for all calls, over aiohttp unless the SDK says that it is missing."""
-    name, given = many_connections(Sdk(extra=extra), httpx2, "t")
+    name, given = many_connections(Sdk(extra=extra), httpx2, "http://h", "t")
     assert (name, given["timeout"]) == (expected, "t")
     assert given["limits"].max_connections == given["limits"].max_keepalive_connections == MANY
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from ai_batch.core.connections import fingerprint
 from ai_batch.core.direct_calls import DirectCalls
 from ai_batch.core.errors import ProviderNotInstalled, UsageError
-from ai_batch.core.vendor_calls import many_connections, timeouts
+from ai_batch.core.vendor_calls import connections, many_connections, timeouts
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
@@ -139,7 +139,8 @@ def make_client(settings: ClientSettings) -> AsyncAnthropic | Anthropic:
     import httpx2
 
     timeout = timeouts(httpx2, settings.timeout, pool=settings.timeout)
-    made: AsyncAnthropic = sdk.AsyncAnthropic(**_who(settings), timeout=timeout)
+    client = connections(sdk, httpx2, settings.url, timeout)
+    made: AsyncAnthropic = sdk.AsyncAnthropic(**_who(settings), timeout=timeout, http_client=client)
     return made
 
 
@@ -154,11 +155,9 @@ def make_live_client(settings: ClientSettings) -> DirectCalls | AsyncAnthropic |
     import httpx2
 
     timeout = timeouts(httpx2, settings.timeout, pool=None)
-    connections = many_connections(sdk, httpx2, timeout)
-    made: AsyncAnthropic = sdk.AsyncAnthropic(
-        **_who(settings), timeout=timeout, http_client=connections
-    )
-    return DirectCalls(made, connections, sdk, httpx2)
+    client = many_connections(sdk, httpx2, settings.url, timeout)
+    made: AsyncAnthropic = sdk.AsyncAnthropic(**_who(settings), timeout=timeout, http_client=client)
+    return DirectCalls(made, client, sdk, httpx2)
 
 
 def _who(settings: ClientSettings) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 
 from ai_batch.core.connections import Clients
+from ai_batch.core.errors import AIBatchError
+from ai_batch.core.guards import guards
 from ai_batch.core.messages import JSONObject
 
-__all__ = ["MANY", "Calls", "many_connections", "timeouts"]
+__all__ = ["MANY", "Calls", "connections", "many_connections", "timeouts"]
 
 CONNECT_SECONDS = 10.0
 
@@ -57,7 +59,7 @@ class Calls(Generic[ClientT]):
                 return await cast("Awaitable[object]", work(client))
             return await asyncio.to_thread(work, client)
         except Exception as error:  # noqa: BLE001 - the border: everything is translated
-            failure = self._translate(error, creating)
+            failure = self._translate(_plain(error), creating)
         raise failure from None
 
     async def json(self, ask: Callable[[Any], Any], *, creating: bool = False) -> JSONObject:
@@ -74,6 +76,11 @@ class Calls(Generic[ClientT]):
         await self._clients.aclose()
 
 
+def _plain(error: Exception) -> Exception:
+    """An error of ours that the SDK has taken for one of the connection, else the error."""
+    return error.__cause__ if isinstance(error.__cause__, AIBatchError) else error
+
+
 async def _close(client: Any) -> None:
     closing = client.close()
     if inspect.isawaitable(closing):
@@ -88,13 +95,25 @@ def timeouts(http: Any, seconds: float, *, pool: float | None) -> Any:
     return http.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds), pool=pool)
 
 
-def many_connections(sdk: Any, http: Any, timeout: Any) -> Any:
-    """An HTTP client for an SDK, with room for ``MANY`` calls at once.
+def _is_stream(request: Any) -> bool:
+    # How both SDKs are asked for an answer that is not read yet.
+    return bool(request.headers.get("x-stainless-raw-response") == "stream")
+
+
+def connections(sdk: Any, http: Any, url: str, timeout: Any) -> Any:
+    """A guarded HTTP client for an SDK that calls the server ``url``."""
+    hooks = guards(url, http, _is_stream)
+    return sdk.DefaultAsyncHttpxClient(timeout=timeout, event_hooks=hooks)
+
+
+def many_connections(sdk: Any, http: Any, url: str, timeout: Any) -> Any:
+    """The same, with room for ``MANY`` calls at once.
 
     Over aiohttp where that is installed: a call then costs half as much.
     """
     limits = http.Limits(max_connections=MANY, max_keepalive_connections=MANY)
+    hooks = guards(url, http, _is_stream)
     try:
-        return sdk.DefaultAioHttpClient(limits=limits, timeout=timeout)
+        return sdk.DefaultAioHttpClient(limits=limits, timeout=timeout, event_hooks=hooks)
     except RuntimeError:
-        return sdk.DefaultAsyncHttpxClient(limits=limits, timeout=timeout)
+        return sdk.DefaultAsyncHttpxClient(limits=limits, timeout=timeout, event_hooks=hooks)

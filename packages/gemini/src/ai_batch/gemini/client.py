@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 
 from ai_batch.core.connections import fingerprint
 from ai_batch.core.errors import ProviderNotInstalled, UsageError
+from ai_batch.core.guards import guards
 from ai_batch.gemini.sdk import http_options, inner
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.genai import Client
 
-__all__ = ["CONNECT_SECONDS", "ClientSettings", "close_client", "make_client"]
+__all__ = ["CONNECT_SECONDS", "ClientSettings", "close_client", "is_download", "make_client"]
 
 DEVELOPER_URL = "https://generativelanguage.googleapis.com"
 
@@ -185,7 +186,14 @@ def _over_httpx(settings: ClientSettings) -> dict[str, Any]:
     import httpx2
 
     timeout = httpx2.Timeout(settings.timeout, connect=min(CONNECT_SECONDS, settings.timeout))
-    return {"httpx_async_client": httpx2.AsyncClient(timeout=timeout, follow_redirects=True)}
+    hooks = guards(settings.url, httpx2, is_download)
+    client = httpx2.AsyncClient(timeout=timeout, follow_redirects=True, event_hooks=hooks)
+    return {"httpx_async_client": client}
+
+
+def is_download(request: Any) -> bool:
+    """Whether the answer is a file, which goes to disk as it comes."""
+    return str(request.url.path).endswith(":download")
 
 
 def _stand_in(settings: ClientSettings) -> Credentials | None:

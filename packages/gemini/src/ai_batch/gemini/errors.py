@@ -86,8 +86,10 @@ def _of_api(error: Any, secret: str | None, *, creating: bool) -> ProviderError:
     details = list(_details(error.details))
     word = error.status if isinstance(error.status, str) else None
     message = error.message if isinstance(error.message, str) else str(error)
-    text = mask(message, secret)[:LONGEST_MESSAGE]
     status = int(error.code)
+    if 300 <= status < 400:
+        message = "the server sends the call on to another address, where no key is sent"
+    text = mask(message, secret)[:LONGEST_MESSAGE]
     kind = _kind_of(status, text, details, creating=creating)
     return kind(
         text,

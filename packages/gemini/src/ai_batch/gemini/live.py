@@ -20,6 +20,7 @@ from ai_batch.core.errors import (
     ProviderError,
     UsageError,
 )
+from ai_batch.core.guards import guards
 from ai_batch.core.live import answered, as_answer_error, embedded, ready, wrong_kind
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.options import Duration, seconds
@@ -34,7 +35,13 @@ from ai_batch.core.results import (
 from ai_batch.core.wire_faults import invalid
 from ai_batch.core.wire_json import decoded
 from ai_batch.gemini import wire
-from ai_batch.gemini.client import CONNECT_SECONDS, ClientSettings, close_client, make_client
+from ai_batch.gemini.client import (
+    CONNECT_SECONDS,
+    ClientSettings,
+    close_client,
+    is_download,
+    make_client,
+)
 from ai_batch.gemini.errors import translated
 from ai_batch.gemini.prices import cost_of
 from ai_batch.gemini.sdk import inner, one_attempt
@@ -165,13 +172,20 @@ def _transport(settings: ClientSettings) -> dict[str, Any]:
     import httpx2
     from google.genai import types
 
-    # Else the SDK sends a call that was cut over aiohttp a second time.
-    given: dict[str, Any] = {"retry_options": types.HttpRetryOptions(attempts=1)}
+    given: dict[str, Any] = {
+        # Else the SDK sends a call that was cut over aiohttp a second time.
+        "retry_options": types.HttpRetryOptions(attempts=1),
+        # aiohttp takes off no key but that of ``Authorization``.
+        "async_client_args": {"allow_redirects": False},
+    }
     if importlib.util.find_spec("aiohttp") is None:
         connect = min(CONNECT_SECONDS, settings.timeout)
         timeout = httpx2.Timeout(settings.timeout, connect=connect, pool=None)
         limits = httpx2.Limits(max_connections=MANY, max_keepalive_connections=MANY)
-        given["httpx_async_client"] = httpx2.AsyncClient(timeout=timeout, limits=limits)
+        hooks = guards(settings.url, httpx2, is_download)
+        given["httpx_async_client"] = httpx2.AsyncClient(
+            timeout=timeout, limits=limits, event_hooks=hooks
+        )
     return given
 
 

@@ -165,6 +165,8 @@ def _connect(settings: ClientSettings) -> Any:
     # Else each bucket's place is asked for by a thread of the library's own, for traces that
     # nobody has ordered: with retries, and beyond the client's end. It minds a missing cache.
     client._bucket_metadata_cache = None  # noqa: SLF001 - the public switch is an environment's
+    # Cloud Storage sends nobody on; another server would be sent what is meant for it alone.
+    client._http.max_redirects = 0  # noqa: SLF001 - its session, with the credentials
     return client
 
 
@@ -172,6 +174,8 @@ def _translated(error: Exception, secret: str | None) -> AIBatchError:
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
 
+    if type(error).__name__ == "TooManyRedirects":
+        error = RequestRefused("Cloud Storage's server sends the call on to another address")
     if isinstance(error, AIBatchError):
         return error
     text = mask(f"Cloud Storage: {error}", secret)[:LONGEST_MESSAGE]

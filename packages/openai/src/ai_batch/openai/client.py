@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ai_batch.core.connections import fingerprint
 from ai_batch.core.direct_calls import DirectCalls
 from ai_batch.core.errors import ProviderNotInstalled, UsageError
-from ai_batch.core.vendor_calls import many_connections, timeouts
+from ai_batch.core.vendor_calls import connections, many_connections, timeouts
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
@@ -80,7 +80,8 @@ def make_client(settings: ClientSettings) -> AsyncOpenAI | OpenAI:
         return settings.client.with_options(max_retries=0, timeout=settings.timeout)
     sdk, http = _load_sdk()
     timeout = timeouts(http, settings.timeout, pool=settings.timeout)
-    made: AsyncOpenAI = sdk.AsyncOpenAI(**_who(settings), timeout=timeout)
+    client = connections(sdk, http, settings.url, timeout)
+    made: AsyncOpenAI = sdk.AsyncOpenAI(**_who(settings), timeout=timeout, http_client=client)
     return made
 
 
@@ -93,9 +94,9 @@ def make_live_client(settings: ClientSettings) -> DirectCalls | AsyncOpenAI | Op
         return make_client(settings)
     sdk, http = _load_sdk()
     timeout = timeouts(http, settings.timeout, pool=None)
-    connections = many_connections(sdk, http, timeout)
-    made: AsyncOpenAI = sdk.AsyncOpenAI(**_who(settings), timeout=timeout, http_client=connections)
-    return DirectCalls(made, connections, sdk, http, unwrap="error")
+    client = many_connections(sdk, http, settings.url, timeout)
+    made: AsyncOpenAI = sdk.AsyncOpenAI(**_who(settings), timeout=timeout, http_client=client)
+    return DirectCalls(made, client, sdk, http, unwrap="error")
 
 
 def _who(settings: ClientSettings) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ai_batch.core.connections import Clients
-from ai_batch.core.errors import Problem, ProviderNotInstalled, UsageError
+from ai_batch.core.errors import Problem, ProviderNotInstalled, RequestRefused, UsageError
 from ai_batch.core.live import embedded, ready, wrong_kind
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.options import Duration, seconds
@@ -144,7 +144,15 @@ def _load_sdk() -> Any:
 def _session() -> ClientSession:
     import aiohttp
 
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=MANY), trust_env=True)
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(_refuse_redirect)
+    connector = aiohttp.TCPConnector(limit=MANY)
+    return aiohttp.ClientSession(connector=connector, trust_env=True, trace_configs=[trace])
+
+
+async def _refuse_redirect(*_: object) -> None:
+    """The texts are for nobody else's eyes."""
+    raise RequestRefused("the server sends the call on to another address, and is not followed")
 
 
 async def _close(session: ClientSession) -> None:
