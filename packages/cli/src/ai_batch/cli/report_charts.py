@@ -50,7 +50,7 @@ def _progress(series: Series) -> Markup:
         f"{count(last.failed)} failed after {lasting(last.at)}"
     )
     # Before a batch is here, its counts are the provider's.
-    told += "." if series.ended else ", by what the provider says of open batches, too."
+    told += ", by what the provider says of open batches, too." if last.waiting else "."
     frame = Frame("progress", "Progress", told)
     times = [moment.at for moment in moments]
     picture = areas(frame, times, stacks, durations(series.seconds), amounts(series.total))

@@ -55,17 +55,13 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """All that is drawn of a job. ``priced`` tells that what it cost is known.
-
-    ``ended`` tells that nothing will be added any more.
-    """
+    """All that is drawn of a job. ``priced`` tells that what it cost is known."""
 
     moments: Sequence[Moment]
     batches: Sequence[Batch]
     total: int
     seconds: float
     priced: bool
-    ended: bool
 
 
 def series_of(
@@ -88,7 +84,6 @@ def series_of(
         total=record.total,
         seconds=max(end, course.moments[-1].at),
         priced=None not in costs.values(),
-        ended=record.finished,
     )
 
 

@@ -15,6 +15,7 @@ from ai_batch.cli.report_markup import element
 from ai_batch.cli.report_page import document
 from ai_batch.cli.ui_pages import Pages
 from ai_batch.cli.ui_server import Server
+from ai_batch.core import UsageError
 
 __all__ = ["ui"]
 
@@ -23,8 +24,14 @@ POLL_SECONDS = 0.2
 
 
 def ui(folder: Path | None, port: int, *, show: bool) -> ExitCode:
-    """Serve the pages until Ctrl-C. Raises ``OSError`` where the port is taken."""
-    server = Server(Pages(Home(folder)), port)
+    """Serve the pages until Ctrl-C. Raises ``UsageError`` where the port can't be had."""
+    pages = Pages(Home(folder))
+    try:
+        server = Server(pages, port)
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"--port {port} can't be had ({error}): 0 takes any that is free"
+        ) from None
     # Ctrl-C may come a moment before the server waits for it.
     with suppress(KeyboardInterrupt), server:
         sys.stdout.write(f"ai-batch ui: {server.link}\n")

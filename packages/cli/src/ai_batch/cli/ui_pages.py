@@ -29,8 +29,10 @@ __all__ = ["PAGE_SIZE", "Pages"]
 PAGE_SIZE = 100
 """Jobs on a page: a thousand rows every two seconds would be work for a browser, too."""
 
-COLUMNS = ("job", "state", "progress", "requests", "answered", "failed", "at provider")
-COLUMNS += ("provider", "model", "age", "took", "input")
+COLUMNS = (
+    *("job", "state", "progress", "requests", "answered", "failed", "at provider"),
+    *("provider", "model", "age", "took", "input"),
+)
 NUMBERS = frozenset({"requests", "answered", "failed", "at provider", "age", "took"})
 """Columns that are read from the right."""
 
