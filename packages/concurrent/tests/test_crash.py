@@ -13,27 +13,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packages.concurrent.tests.programs.answer_amiss import ATTEMPTS
 from packages.concurrent.tests.programs.answer_slowly import CONCURRENCY
 
 from ai_batch.concurrent.rows import scan_row
 
 ROOT = Path(__file__).resolve().parents[3]
-PROGRAM = Path(__file__).parent / "programs" / "answer_slowly.py"
+PROGRAMS = Path(__file__).parent / "programs"
 PATIENCE = 120.0
 
 
 class Script:
     """A home, and a program that may be started in it again and again."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, program: str = "answer_slowly.py") -> None:
         self.home = folder / "home"
         self.notes = folder / "notes"
         self.count = count
+        self.program = PROGRAMS / program
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> subprocess.Popen[bytes]:
         """A new process."""
-        arguments = [sys.executable, str(PROGRAM), str(self.home), str(self.notes), str(self.count)]
+        arguments = [sys.executable, self.program, self.home, self.notes, str(self.count)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(arguments, env=environment)
         self.running.append(process)
@@ -50,14 +52,17 @@ class Script:
             assert time.monotonic() < end, "the program does not get on"
             time.sleep(0.01)
 
-    def recorded(self) -> set[str]:
-        """The indices that have a whole row on disk."""
-        rows: set[str] = set()
+    def rows(self) -> list[str]:
+        """The ids of all whole rows on disk."""
+        rows: list[str] = []
         for path in self.home.glob("jobs/*/*.output.jsonl"):
             data = path.read_bytes()
-            for line in data[: data.rfind(b"\n") + 1].splitlines():
-                rows.add(scan_row(line).wire_id.rpartition("-")[2])
+            rows += [scan_row(row).wire_id for row in data[: data.rfind(b"\n") + 1].splitlines()]
         return rows
+
+    def recorded(self) -> set[str]:
+        """The indices that have a whole row on disk."""
+        return {row.rpartition("-")[2] for row in self.rows()}
 
 
 @pytest.fixture
@@ -152,3 +157,33 @@ def test_ctrl_c_leaves_what_was_finished(script: Script) -> None:
     asked = {line.split()[1] for line in script.told()[after:] if line.startswith("call")}
     assert len(kept) > 100
     assert not asked & kept
+
+
+@pytest.fixture
+def misfits(tmp_path: Path) -> Iterator[Script]:
+    """A program of 300 requests whose answers never fit."""
+    made = Script(tmp_path, 300, "answer_amiss.py")
+    yield made
+    for process in made.running:
+        process.kill()
+        process.wait()
+
+
+def test_discarded_answers_survive_a_kill(misfits: Script) -> None:
+    """What was asked and is recorded is not asked again, and all of it is in the job's usage."""
+    process = misfits.start()
+    misfits.wait_for(400, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    recorded = Counter(row.rpartition("-")[2] for row in misfits.rows())
+    after = len(misfits.told())
+
+    assert misfits.start().wait(PATIENCE) == 0
+
+    told = misfits.told()
+    again = Counter(line.split()[1] for line in told[after:] if line.startswith("call"))
+    assert any(count < ATTEMPTS for count in recorded.values())
+    assert {n: again[n] for n in map(str, range(misfits.count))} == {
+        n: ATTEMPTS - recorded[n] for n in map(str, range(misfits.count))
+    }
+    assert told[-1] == f"tokens {ATTEMPTS * misfits.count}"

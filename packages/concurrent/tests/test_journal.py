@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from ai_batch.concurrent.journal import Journal
-from ai_batch.concurrent.rows import encode_row, scan_row
+from ai_batch.concurrent.rows import discarded_id, encode_row, scan_row
 from ai_batch.core import ChatResponse, ItemError, Usage
-from ai_batch.core.provider import Route
+from ai_batch.core.provider import Route, Scan
 from ai_batch.core.runtime import Runtime
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import Shard, ShardState
@@ -62,9 +62,37 @@ def test_what_an_earlier_process_wrote_is_kept(folder: JobFolder) -> None:
 
     assert bytes(journal.answered) == b"\x01\x00\x01\x00"
     assert (journal.tally.ok, journal.tally.failed) == (1, 1)
-    assert journal.tally.usage == [2, 3, 0, 0, 0]
+    assert journal.tally.usage == (2, 3, 0, 0, 0)
     assert path.read_bytes() == row(10) + b"\n" + error + b"\n"
     assert journal.durable == path.stat().st_size
+
+
+def test_discarded_answers_are_kept_until_one_fits(folder: JobFolder) -> None:
+    """The next process knows how often was asked, and what it took; nothing counts twice."""
+    path = folder.file("0001", "output.jsonl")
+    misfit = ItemError(code="invalid_output", message="m", raw="x")
+    answer = ChatResponse(content="x", usage=Usage(input_tokens=2, output_tokens=3))
+    discarded = encode_row(discarded_id("tok-11"), answer, 4, misfit=misfit)
+    before = opened(folder)
+    before.discard(1, discarded, Scan("tok-11", misfit, 2, 3), 4)
+    before.close()
+
+    journal = opened(folder)
+
+    found = journal.discards(1)
+    assert (found.count, found.attempts, found.error) == (1, 4, misfit)
+    assert found.taken == Usage(input_tokens=2, output_tokens=3)
+    assert (journal.tally.ok, journal.tally.failed, journal.answered[1]) == (0, 0, 0)
+    assert journal.tally.usage == (2, 3, 0, 0, 0)
+    whole = encode_row("tok-11", answer, 5, usage=found.taken + answer.usage)
+    journal.append(1, whole, scan_row(whole))
+    journal.close()
+    assert journal.tally.usage == (4, 6, 0, 0, 0)
+    later = opened(folder)
+    later.close()
+    assert later.tally.usage == (4, 6, 0, 0, 0)
+    assert list(later.undecided()) == []
+    assert path.read_bytes() == discarded + b"\n" + whole + b"\n"
 
 
 def test_rows_that_are_not_its_own_are_left_aside(folder: JobFolder) -> None:

@@ -253,3 +253,24 @@ def test_numbers_that_are_none_come_back_in_vectors() -> None:
     assert isinstance(found, EmbeddingResponse)
     assert math.isnan(found.vectors[0][0])
     assert found.vectors[1] == [math.inf, -math.inf]
+
+
+def test_a_misfit_keeps_what_was_answered() -> None:
+    """It is read as the error, and the vendor's body stays in the row, for it was paid for."""
+    answer = ChatResponse(content="prose", body=b'{"own": 1}', usage=Usage(input_tokens=2))
+    misfit = ItemError(code="invalid_output", message="m", raw="prose")
+
+    row = encode_row("t-1", answer, 3, usage=Usage(input_tokens=7), misfit=misfit)
+
+    assert decode_row(row) == ("t-1", misfit)
+    assert scan_row(row) == ("t-1", misfit, 7, 0, 0, 0, 0)
+    assert (attempts_of(row), json.loads(row)["body"]) == (3, {"own": 1})
+
+
+def test_a_misfit_of_half_a_character_is_kept() -> None:
+    """What JSON can't hold is replaced in the answer and in the error alike."""
+    misfit = ItemError(code="invalid_output", message="m", raw="half \ud800")
+
+    row = encode_row("t-1", ChatResponse(content="half \ud800"), 1, misfit=misfit)
+
+    assert decode_row(row)[1] == misfit.model_copy(update={"raw": "half ?"})

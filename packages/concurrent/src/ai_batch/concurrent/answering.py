@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from ai_batch.concurrent.calling import call_in_time
 from ai_batch.concurrent.clients import Kind, LiveClient
@@ -13,9 +14,10 @@ from ai_batch.concurrent.settings import Settings
 from ai_batch.core import ChatRequest, ChatResponse, EmbeddingResponse, ItemError, Request
 from ai_batch.core.results import Outcome
 from ai_batch.core.runtime import Runtime
+from ai_batch.core.structured import parse_answer
 from ai_batch.core.tokens import estimate_tokens
 
-__all__ = ["Answer", "Answerer", "RetryBudget"]
+__all__ = ["Answer", "Answerer", "Asked", "RetryBudget"]
 
 MOST_REFUSALS = 50
 """How often one request is put off because the vendor wants fewer calls. That says nothing of
@@ -50,11 +52,42 @@ class RetryBudget:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a request ended, after how many calls; ``failure`` is set where it has no answer."""
+    """How a request ended, after how many calls.
+
+    ``failure`` is set where it has no answer, ``misfit`` where that does not fit its type.
+    """
 
     outcome: Outcome
     attempts: int
     failure: Failure | None = None
+    misfit: ItemError | None = None
+
+
+class Asked(Protocol):
+    """A request in hand, and who keeps account of it."""
+
+    @property
+    def request(self) -> Request:
+        """What is asked."""
+        ...
+
+    @property
+    def attempts(self) -> int:
+        """Calls that were made for it before."""
+        ...
+
+    @property
+    def misfits(self) -> int:
+        """Answers that were discarded before."""
+        ...
+
+    def call(self, *, out: bool) -> None:
+        """A call for it goes out, or is back."""
+        ...
+
+    def discard(self, answer: ChatResponse, misfit: ItemError, attempts: int) -> None:
+        """An answer does not fit; it is asked again."""
+        ...
 
 
 class Answerer:
@@ -68,33 +101,63 @@ class Answerer:
         runtime: Runtime,
         *,
         counts_tokens: bool,
+        types: Mapping[str, object] | None = None,
     ) -> None:
-        """``counts_tokens`` tells that the gate has to know how many a call may take."""
+        """``counts_tokens`` tells that the gate has to know how many a call may take.
+
+        ``types`` are the answers' Python types; None where no request has an output type.
+        """
         self._clients = clients
         self._gate = gate
         self._settings = settings
         self._runtime = runtime
         self._counts_tokens = counts_tokens
+        self._types = types
         self._budget = RetryBudget(settings.retry_budget)
 
-    async def answer(self, request: Request) -> Answer:
+    async def answer(self, asked: Asked) -> Answer:
         """The answer, or the error of the last try."""
+        request = asked.request
         client = self._clients.get("chat" if isinstance(request, ChatRequest) else "embedding")
         if client is None:
             return Answer(_no_client(request), 0)
         self._budget.ask()
-        calls = failures = refusals = 0
+        calls, failures, refusals = asked.attempts, asked.misfits, 0
         while True:
             calls += 1
-            found = await self._ask(client, request)
+            found = await self._ask(client, asked)
             if not isinstance(found, Failure):
-                return Answer(found, calls)
+                answer = self._judged(found, request, calls)
+                failures += 1
+                if not self._discards(answer, failures, asked):
+                    return answer
+                continue
             refusals += found.limited
             failures += not found.limited
             if not self._again(found, failures, refusals):
                 return Answer(found.error, calls, found)
             if not found.limited:
                 await self._rest(found, failures)
+
+    def _judged(self, found: Outcome, request: Request, calls: int) -> Answer:
+        """What came, and whether it fits the type that was asked for."""
+        if self._types is None or not isinstance(found, ChatResponse):
+            return Answer(found, calls)
+        parsed = parse_answer(found, request, self._types)
+        return Answer(found, calls, misfit=parsed if isinstance(parsed, ItemError) else None)
+
+    def _discards(self, answer: Answer, failures: int, asked: Asked) -> bool:
+        """Whether it is asked again; at once, as nobody is overloaded."""
+        found, misfit = answer.outcome, answer.misfit
+        if misfit is None or not isinstance(found, ChatResponse):
+            return False
+        # One that was cut at max_tokens would be cut again.
+        if not self._settings.retry_invalid or found.finish_reason == "length":
+            return False
+        if failures >= self._settings.max_attempts:
+            return False
+        asked.discard(found, misfit, answer.attempts)
+        return True
 
     def _again(self, failure: Failure, failures: int, refusals: int) -> bool:
         if failure.mend is not None or not (failure.error.retryable or failure.limited):
@@ -107,10 +170,12 @@ class Answerer:
         wait = full_jitter(failures, self._runtime.random())
         await self._runtime.sleep(max(wait, failure.retry_after or 0.0))
 
-    async def _ask(self, client: LiveClient, request: Request) -> Outcome | Failure:
+    async def _ask(self, client: LiveClient, asked: Asked) -> Outcome | Failure:
+        request = asked.request
         expected = estimate_tokens(request) if self._counts_tokens else 0
         entered = await self._gate.enter(expected)
         beyond = 0
+        asked.call(out=True)
         try:
             found = await self._call(client, request)
             if isinstance(found, Failure):
@@ -121,6 +186,7 @@ class Answerer:
                 if self._counts_tokens and not isinstance(found, ItemError):
                     beyond = found.usage.total_tokens - expected
         finally:
+            asked.call(out=False)
             self._gate.leave(tokens=beyond, entered=entered)
         return found
 

@@ -58,6 +58,7 @@ class ConcurrentProcessor(DurableProcessor):
         timeout: Duration = 60.0,
         max_attempts: int = 5,
         retry_budget: float = 1.0,
+        retry_invalid: bool = False,
         **general: Unpack[JobOptions],
     ) -> None:
         """All options are explained in ``docs/concurrent.md``, those of ``general`` as well.
@@ -65,8 +66,6 @@ class ConcurrentProcessor(DurableProcessor):
         Raises ``UsageError`` for values that can't be meant. Nothing is sent or opened yet.
         """
         for name in GeneralOptions.__annotations__.keys() - JobOptions.__annotations__.keys():
-            if name == "retry_invalid" and name in general:
-                raise UsageError(f"{name} is for batches: retry_failed() asks those again")
             if name in general:
                 raise UsageError(f"{name} is about batches at a vendor, of which there are none")
         settings = Settings(
@@ -77,6 +76,7 @@ class ConcurrentProcessor(DurableProcessor):
             timeout=seconds("timeout", timeout) or 0.0,
             max_attempts=max_attempts,
             retry_budget=retry_budget,
+            retry_invalid=retry_invalid,
         )
         # Only now: asyncio and the adapters take a while to import.
         from ai_batch.concurrent.clients import clients_of

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
-from ai_batch.core import ChatResponse, EmbeddingResponse, ItemError
+from ai_batch.core import ChatResponse, EmbeddingResponse, ItemError, Usage
 from ai_batch.core.provider import Scan
 from ai_batch.core.results import Outcome
 from ai_batch.core.wire_json import decoded
 from ai_batch.core.wire_parts import usage_of, usage_tokens
 
-__all__ = ["attempts_of", "decode_row", "encode_row", "scan_row"]
+__all__ = [
+    "Tokens",
+    "attempts_of",
+    "decode_row",
+    "discarded_id",
+    "encode_row",
+    "owner_of",
+    "scan_row",
+]
+
+_DISCARDED = "discarded:"
+"""In front of the wire id of an answer that was asked for again: so it is nobody's result."""
 
 _NULL = msgspec.Raw(b"null")
+
+OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 
 Tokens = tuple[int, int, int, int, int]
 
@@ -59,34 +72,59 @@ DEEPEST = 64
 """Levels of a call's arguments that are looked into; a text stands for what is below."""
 
 
-def encode_row(identity: str, outcome: Outcome, attempts: int) -> bytes:
+def discarded_id(identity: str) -> str:
+    """The id of the row of an answer that does not fit, and was asked for again."""
+    return _DISCARDED + identity
+
+
+def owner_of(identity: str) -> str | None:
+    """The wire id of the request whose answer was discarded; None for the id of a result."""
+    return identity.removeprefix(_DISCARDED) if identity.startswith(_DISCARDED) else None
+
+
+def encode_row(
+    identity: str,
+    outcome: Outcome,
+    attempts: int,
+    *,
+    usage: Usage | None = None,
+    misfit: ItemError | None = None,
+) -> bytes:
     """The row of the request with this wire id, without the line's end.
 
+    ``usage`` is what the request has taken in all, where that is more than this answer has;
+    ``misfit`` is why the answer is none: it was paid for, and is kept beside that.
     What JSON can't hold, such as half a surrogate pair or an object of the client's own in a
-    call's arguments, becomes a text that says what it was: the answer was paid for.
+    call's arguments, becomes a text that says what it was.
     """
+
+    def encoded(outcome: Outcome, misfit: ItemError | None) -> bytes:
+        row = _row_of(identity, outcome, attempts)
+        row.usage = row.usage if usage is None else usage_tokens(usage)
+        row.error = row.error if misfit is None else misfit.model_dump(exclude_none=True)
+        return _ENCODER.encode(row)
+
     try:
-        return _encode(identity, outcome, attempts)
+        return encoded(outcome, misfit)
     except (TypeError, ValueError):
-        return _encode(identity, _mended(outcome), attempts)
+        return encoded(_mended(outcome), None if misfit is None else _mended(misfit))
 
 
-def _encode(identity: str, outcome: Outcome, attempts: int) -> bytes:
+def _row_of(identity: str, outcome: Outcome, attempts: int) -> _Row:
     if isinstance(outcome, ChatResponse):
         fields = outcome.__pydantic_serializer__.to_json(
             outcome, exclude={"parsed", "usage"}, exclude_defaults=True
         )
         row = _Row(identity, attempts, usage_tokens(outcome.usage), chat=msgspec.Raw(fields))
-        row.body = _line_of(outcome.body)
     elif isinstance(outcome, EmbeddingResponse):
         vectors = _Vectors(
             outcome.data, outcome.count, outcome.dimensions, outcome.model, outcome.response_id
         )
         row = _Row(identity, attempts, usage_tokens(outcome.usage), embedding=vectors)
-        row.body = _line_of(outcome.body)
     else:
-        row = _Row(identity, attempts, error=outcome.model_dump(exclude_none=True))
-    return _ENCODER.encode(row)
+        return _Row(identity, attempts, error=outcome.model_dump(exclude_none=True))
+    row.body = _line_of(outcome.body)
+    return row
 
 
 def scan_row(row: bytes) -> Scan:
@@ -103,6 +141,8 @@ def decode_row(row: bytes) -> tuple[str, Outcome]:
     """The wire id and the answer. Raises ``ValueError``."""
     row.decode()
     parts = decoded(_ROWS, row)
+    if parts.error is not None:
+        return parts.id, ItemError.model_validate(parts.error)
     body = b"" if parts.body == _NULL else bytes(parts.body)
     usage = usage_of(parts.usage)
     if parts.chat != _NULL:
@@ -111,9 +151,7 @@ def decode_row(row: bytes) -> tuple[str, Outcome]:
     if parts.embedding is not None:
         facts = msgspec.structs.asdict(parts.embedding)
         return parts.id, EmbeddingResponse.model_validate({**facts, "usage": usage, "body": body})
-    if parts.error is None:
-        raise ValueError(EMPTY)
-    return parts.id, ItemError.model_validate(parts.error)
+    raise ValueError(EMPTY)
 
 
 def attempts_of(row: bytes) -> int:
@@ -131,7 +169,7 @@ def _line_of(body: bytes) -> msgspec.Raw:
         return _NULL
 
 
-def _mended(outcome: Outcome) -> Outcome:
+def _mended(outcome: OutcomeT) -> OutcomeT:
     fields = {name: getattr(outcome, name) for name in type(outcome).model_fields}
     if isinstance(outcome, ChatResponse):
         fields["tool_calls"] = [call.__dict__ for call in outcome.tool_calls]

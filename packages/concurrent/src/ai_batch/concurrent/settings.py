@@ -13,7 +13,8 @@ __all__ = ["Settings"]
 class Settings:
     """How calls are made. ``timeout`` is in seconds, for one call.
 
-    ``retry_budget`` is how many retries a request may take on average.
+    ``retry_budget`` is how many retries a request may take on average; ``retry_invalid`` asks
+    again where an answer does not fit its type.
     """
 
     max_concurrency: int = 10
@@ -23,6 +24,7 @@ class Settings:
     timeout: float = 60.0
     max_attempts: int = 5
     retry_budget: float = 1.0
+    retry_invalid: bool = False
 
     def __post_init__(self) -> None:
         """Raises ``UsageError`` for values that can't be meant."""

@@ -35,7 +35,14 @@ def workshop_of(clients: Mapping[Kind, LiveClient], settings: Settings) -> Works
             pace=pace,
             runtime=runtime,
         )
-        answerer = Answerer(clients, gate, settings, runtime, counts_tokens=pace.counts_tokens)
+        answerer = Answerer(
+            clients,
+            gate,
+            settings,
+            runtime,
+            counts_tokens=pace.counts_tokens,
+            types=context.types,
+        )
         closer = ShardCloser(
             ledger=context.ledger,
             folder=context.folder,

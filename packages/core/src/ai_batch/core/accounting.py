@@ -135,12 +135,12 @@ class Accountant:
         else:
             account.rows += 1
         error = scan.error
-        if error is None:
-            self._add_usage(scan)
-            if self._check is not None:
-                error = self._check(row, self._members[position])
-        else:
+        # Also of an error: an answer that did not fit may be known as such from its row.
+        self._add_usage(scan)
+        if error is not None:
             self._doubt(error)
+        elif self._check is not None:
+            error = self._check(row, self._members[position])
         if error is not None and scan.error is None:
             # An answer was paid for, but it does not fit the request's schema: ours to report.
             self._put_local(position, error)

@@ -18,7 +18,8 @@ class Progress:
     """Where a job stands; its counts never go backwards.
 
     ``in_flight`` requests are in batches that the provider has accepted, ``done_remotely`` of
-    which it says to have worked through. ``cost`` is in USD and None where a price is not known;
+    which it says to have worked through; without batches, it counts the calls that are out.
+    ``cost`` is in USD and None where a price is not known;
     ``elapsed`` and ``eta`` are in seconds, ``eta`` None while nothing can be said.
     """
 

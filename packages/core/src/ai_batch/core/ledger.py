@@ -124,7 +124,7 @@ class Ledger(Leases):
     def totals(self, job_id: str) -> Totals:
         """The job's counts, and its tokens by route."""
         with self._database.transaction() as tx:
-            row = tx.execute(SELECT_TOTALS, (job_id,))[0]
+            row = tx.execute(SELECT_TOTALS, (self.now(), job_id))[0]
             # Not by its answers: a shard whose answers are of no use, or only parts, was paid too.
             usages = tx.execute(
                 "SELECT route, usage, count FROM shard WHERE job_id = ? AND usage <> ?",

@@ -108,6 +108,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX event_job ON event (job_id, at)",
     ),
     ("ALTER TABLE shard ADD COLUMN input_check BIGINT",),
+    ("ALTER TABLE shard ADD COLUMN calls_out BIGINT NOT NULL DEFAULT 0",),
 )
 
 

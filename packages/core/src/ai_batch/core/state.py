@@ -70,7 +70,8 @@ class Shard:
     as ``strays``. ``refusals`` counts how often the queue had no room for it, ``mended`` how
     often the provider refused it as a whole for something that could be helped. ``ok``,
     ``failed`` and ``retried`` count requests once it is collected; ``live_completed`` and
-    ``live_failed`` are what the provider said last. ``usage`` is in the order of the fields of
+    ``live_failed`` are what the provider said last. ``calls_out`` counts requests that are being
+    answered one by one. ``usage`` is in the order of the fields of
     ``Usage``. ``input_check`` is the CRC-32 of its input; a shard of an older version has none.
     ``fence`` grows with every claim.
     """
@@ -104,6 +105,7 @@ class Shard:
     mended: int = 0
     live_completed: int = 0
     live_failed: int = 0
+    calls_out: int = 0
     ok: int = 0
     failed: int = 0
     retried: int = 0

@@ -30,7 +30,8 @@ SELECT_TOTALS = """SELECT COUNT(*),
     COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0),
     COALESCE(SUM(1 - cleaned), 0),
     COALESCE(SUM(ok), 0), COALESCE(SUM(failed), 0),
-    COALESCE(SUM(CASE WHEN state IN ('submitted', 'ended') THEN count ELSE 0 END), 0),
+    COALESCE(SUM(CASE WHEN state IN ('submitted', 'ended') THEN count
+        WHEN state = 'planned' AND lease_until > ? THEN calls_out ELSE 0 END), 0),
     COALESCE(SUM(CASE WHEN state IN ('submitted', 'ended')
         THEN live_completed + live_failed ELSE 0 END), 0)
     FROM shard WHERE job_id = ?"""

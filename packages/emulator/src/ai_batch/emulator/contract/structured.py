@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def parsed_of(results: Iterable[Result]) -> dict[str, object]:
     return {one.id: one.chat.parsed if one.chat else one.error for one in results}
 
 
-def ask_for_places(lab: Laboratory, *words: str, **options: object) -> BatchResponse:
+def ask_for_places(lab: Laboratory, *words: str, **options: Any) -> BatchResponse:
     """Ask for a place in these words."""
     requests = [ChatRequest(id=one, messages=one, output_type=Place) for one in words]
     return lab.processor(**options).process(requests)
