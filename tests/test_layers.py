@@ -51,7 +51,7 @@ CORE_LAYERS = [
     ["spool", "requestlog", "parts", "planner", "planning", "accounting", "reader", "shardfiles"],
     ["closing", "submission", "collect", "advance", "polling"],
     ["engine"],
-    ["inbox", "tail", "display", "progress", "run", "native", "job", "jobs"],
+    ["inbox", "tail", "display", "progress", "run", "native", "job", "deletion", "jobs"],
     ["processor"],
 ]
 # Stand beside the layers: any module may import them, and they only what is named here.

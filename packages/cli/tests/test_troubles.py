@@ -104,7 +104,7 @@ def test_a_home_without_room_is_told_and_leaves_no_job(shell: Shell) -> None:
     done = shell(*arguments)
 
     assert full.returncode == 4, full.stderr
-    assert "no room left on the disk" in full.stderr
+    assert "may not grow further" in full.stderr
     assert "Traceback" not in full.stderr
     assert done.code == 0, done.err
     assert len(shell.read_csv()) == 2000

@@ -93,6 +93,81 @@ def sent(ledger: Ledger, shard: Shard, **found: Any) -> Shard:
     return ledger.submit(intended, found.get("remote_id", f"batch-{shard.seq}"))
 
 
+def test_a_job_is_deleted_with_all_that_is_its_own(world: World) -> None:
+    """Nothing of it stays; other jobs, and what they hold of the queue, are left alone."""
+    ledger = world.open()
+    for name in ("job_1", "job_2"):
+        ledger.add_job(job(name, fingerprint=name), [shard(job_id=name)])
+    held = sent(ledger, *claim(ledger))
+    done = ledger.move(ledger.move(held, ENDED), COLLECTED)
+    ledger.update(done, cleaned=True)
+    ledger.change_job("job_1", state="completed", finished_at=1000.0)
+    sent(ledger, *claim(ledger, job_id="job_2"), remote_id="batch-2")
+
+    deleted = ledger.delete_job("job_1")
+
+    assert deleted.id == "job_1"
+    assert [job.id for job in ledger.jobs()] == ["job_2"]
+    assert (ledger.shards("job_1"), ledger.events("job_1")) == ([], [])
+    assert [shard.state for shard in ledger.shards("job_2")] == [SUBMITTED]
+    assert budget(ledger) == (1, 100)
+    with pytest.raises(LedgerError, match="no job 'job_1'"):
+        ledger.delete_job("job_1")
+
+
+def test_a_job_with_something_left_to_do_is_not_deleted(world: World) -> None:
+    """Neither one that runs nor one whose files are still at the provider, unless forced."""
+    ledger = world.open()
+    ledger.add_job(job(), [shard()])
+    held = sent(ledger, *claim(ledger))
+
+    with pytest.raises(LedgerError, match="job job_1 is running, and not done"):
+        ledger.delete_job("job_1")
+    held = ledger.move(ledger.move(held, ENDED), COLLECTED)
+    ledger.change_job("job_1", state="completed", finished_at=1000.0)
+    with pytest.raises(LedgerError, match="not done: let it end"):
+        ledger.delete_job("job_1")
+
+    ledger.update(held, cleaned=True)
+    assert ledger.delete_job("job_1").state == "completed"
+
+
+def test_a_job_that_is_deleted_by_force_gives_back_its_room(world: World) -> None:
+    """Whoever works on it finds the lease lost, and the queue counts it no more."""
+    ledger = world.open()
+    ledger.add_job(job(), [shard()])
+    held = sent(ledger, *claim(ledger))
+
+    ledger.delete_job("job_1", force=True)
+
+    assert budget(ledger) == (0, 0)
+    assert ledger.jobs() == []
+    with pytest.raises(LeaseLost):
+        ledger.move(held, ENDED)
+
+
+def test_an_overview_takes_as_many_statements_for_many_jobs(world: World) -> None:
+    """The newest jobs come with their counts; a job that has no shards yet has none."""
+    ledger = world.open()
+    for number in range(30):
+        name = f"job_{number}"
+        record = job(name, fingerprint=name, created_at=float(number))
+        ledger.add_job(record, [shard(job_id=name)] if number % 2 else [])
+    asked: list[str] = []
+    connection = ledger._database._connection  # type: ignore[attr-defined]
+    connection.set_trace_callback(asked.append)
+
+    everything = ledger.overview()
+    statements = len(asked)
+    newest = ledger.overview(3)
+
+    assert len(asked) - statements == statements <= 4
+    assert [record.id for record, _ in newest] == ["job_29", "job_28", "job_27"]
+    assert [totals.batches for _, totals in newest] == [1, 0, 1]
+    assert [totals for _, totals in everything][1:2] == [ledger.totals("job_28")]
+    assert (len(everything), ledger.count_jobs()) == (30, 30)
+
+
 def budget(ledger: Ledger) -> tuple[int, int]:
     """How many batches and tokens stand in the queue."""
     with ledger._database.transaction() as tx:

@@ -18,11 +18,13 @@ from ai_batch.core import (
     CompleteEvent,
     EmbeddingRequest,
     ErrorEvent,
+    Estimate,
     Event,
     ItemError,
     ItemEvent,
     LedgerError,
     NativeProcessor,
+    NotApproved,
     ProgressEvent,
     Result,
     Usage,
@@ -47,6 +49,48 @@ def ask(bench: Bench, requests: Any, **options: Any) -> list[Result]:
         return (await processor.aprocess(requests))[:]
 
     return bench.run(script, **options)
+
+
+def test_whoever_is_asked_sees_the_estimate_before_anything_is_sent(bench: Bench) -> None:
+    """``approve`` is asked once per new job; a job that goes on was approved before."""
+    seen: list[Estimate] = []
+
+    def approve(estimate: Estimate) -> bool:
+        assert not bench.vendor.batches
+        seen.append(estimate)
+        return True
+
+    assert len(ask(bench, ["a", "b"], approve=approve)) == 2
+    assert len(ask(bench, ["a", "b"], approve=approve, reuse=True)) == 2
+    assert [(estimate.requests, estimate.batches) for estimate in seen] == [(2, 1)]
+
+
+def test_a_job_that_is_not_approved_is_none(bench: Bench) -> None:
+    """Without approval there is no job, no folder, and nothing is sent."""
+    with pytest.raises(NotApproved, match="nothing was sent"):
+        ask(bench, ["a"], approve=lambda _: False)
+
+    assert not bench.vendor.files
+    assert not list((bench.home / "jobs").iterdir())
+
+    async def records(processor: NativeProcessor) -> int:
+        return len(processor.jobs())
+
+    assert bench.run(records) == 0
+
+
+def test_a_finished_job_can_be_deleted(bench: Bench) -> None:
+    """It goes from the ledger and from the disk; the same requests are a new job then."""
+
+    async def script(processor: NativeProcessor) -> int:
+        response = await processor.aprocess(["a"])
+        processor.delete(response.job_id)
+        with pytest.raises(LedgerError, match="no job"):
+            processor.delete(response.job_id)
+        return len(processor.jobs())
+
+    assert bench.run(script) == 0
+    assert not list((bench.home / "jobs").iterdir())
 
 
 def test_results_come_in_the_order_of_the_requests(bench: Bench) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from ai_batch.cli.failures import Declined
 from ai_batch.cli.texts import count, money, plural
 from ai_batch.core import Estimate
 
-__all__ = ["ASK_ABOVE", "Question", "describe", "estimate_fields"]
+__all__ = ["ASK_ABOVE", "Question", "describe", "estimate_fields", "is_yes"]
 
 ASK_ABOVE = 1.0
 """USD from which on the user is asked, where the command does not say otherwise."""
@@ -32,6 +31,13 @@ def describe(estimate: Estimate) -> str:
     return f"{head}: {money(estimate.batch_cost)} for the input; --max-tokens limits the output"
 
 
+def is_yes(question: str) -> bool:
+    """Ask on the terminal; anything but a yes is a no."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 def estimate_fields(estimate: Estimate) -> dict[str, object]:
     """An estimate for machines; costs are in USD, null where a price is not known."""
     return {
@@ -51,17 +57,14 @@ class Question:
     above: float = ASK_ABOVE
     assume_yes: bool = False
 
-    def __call__(self, estimate: Estimate) -> None:
-        """Raises ``Declined`` when the answer is no."""
+    def __call__(self, estimate: Estimate) -> bool:
+        """Whether the job is wanted."""
         sys.stderr.write(f"{describe(estimate)}\n")
         if self.assume_yes or not self._is_much(estimate):
-            return
+            return True
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            return
-        sys.stderr.write("Go on? [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-            raise Declined("nothing was sent")
+            return True
+        return is_yes("Go on?")
 
     def _is_much(self, estimate: Estimate) -> bool:
         if estimate.batch_cost is None:

@@ -1,9 +1,8 @@
-"""Jobs as the command plans them: it asks before they cost much, and keeps notes beside them."""
+"""The jobs of a home, as the command plans, runs and reads them, with its notes beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,51 +11,16 @@ import msgspec
 from ai_batch.cli.home import NOTES, Home, Notes
 from ai_batch.cli.making import general_options, make_processor, recorded_options, without_key
 from ai_batch.core import Estimate, JobRecord, Options, UsageError
-from ai_batch.core.estimate import estimate_plan
 from ai_batch.core.jobs import Jobs, Workshop
 from ai_batch.core.native import engine_of
-from ai_batch.core.planner import Plan
-from ai_batch.core.planning import Planning
 
 __all__ = ["Consent", "Desk", "desk_for", "desk_of"]
 
-Consent: TypeAlias = Callable[[Estimate], None]
-"""Told what a new job would be, before it is on record. Raises where it is not wanted."""
+Consent: TypeAlias = Callable[[Estimate], bool]
+"""Asked about a new job before it is on record; whether it is wanted."""
 
-
-class _AskingPlanning(Planning):
-    """Asks, and writes the notes, at the last moment before a new job is on record."""
-
-    consent: Consent | None = None
-    notes: Notes | None = None
-
-    def _check_cost(self, plan: Plan) -> None:
-        super()._check_cost(plan)
-        if self.consent is not None:
-            self.consent(estimate_plan(plan, self._provider))
-        if self.notes is not None:
-            with self._folder.written(self._folder.path / NOTES) as file:
-                file.write(msgspec.json.encode(self.notes))
-
-
-@dataclass(kw_only=True)
-class _Asked:
-    consent: Consent | None = None
-    notes: Notes | None = None
-
-
-class Desk(Jobs):
-    """The jobs of one home and one provider."""
-
-    def __init__(self, workshop: Workshop, options: Options, asked: _Asked) -> None:
-        """``asked`` is what new jobs are planned with."""
-        super().__init__(workshop, options)
-        self._asked = asked
-
-    def _planning(self, salt: str = "") -> Planning:
-        planning = _AskingPlanning(self.provider, self.ledger, self.spool, self._options, salt)
-        planning.consent, planning.notes = self._asked.consent, self._asked.notes
-        return planning
+Desk: TypeAlias = Jobs
+"""The jobs of one home and one provider."""
 
 
 def desk_for(
@@ -71,7 +35,7 @@ def desk_for(
 ) -> Desk:
     """What new jobs of a provider are planned and run with."""
     general: dict[str, Any] = {**general_options(given), "reuse": reuse, "max_cost": max_cost}
-    general |= {"home": home.path, "ledger": home.ledger}
+    general |= {"approve": consent, "home": home.path, "ledger": home.ledger}
     try:
         options = Options(**general)
         made = make_processor(provider, given, options).provider
@@ -80,8 +44,8 @@ def desk_for(
     except (TypeError, ValueError) as error:
         # Text where a number is wanted: options of the command line have no types.
         raise UsageError(f"an option has a value that can't be meant: {error}") from None
-    workshop = Workshop(made, engine_of(made))
-    return Desk(workshop, options, _Asked(consent=consent, notes=notes))
+    beside = {} if notes is None else {NOTES: msgspec.json.encode(notes)}
+    return Jobs(Workshop(made, engine_of(made)), options, beside)
 
 
 def desk_of(

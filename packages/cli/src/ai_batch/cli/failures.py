@@ -51,8 +51,10 @@ def explain(error: BaseException) -> tuple[str, ExitCode] | None:
 
 def _of_library(error: BaseException) -> tuple[str, ExitCode] | None:
     # Only now: who asks for help, or says no, need not wait for it.
-    from ai_batch.core import AIBatchError, BatchFailed, LedgerError, UsageError
+    from ai_batch.core import AIBatchError, BatchFailed, LedgerError, NotApproved, UsageError
 
+    if isinstance(error, NotApproved):
+        return "nothing was sent", ExitCode.DECLINED
     if isinstance(error, UsageError):
         return str(error), ExitCode.USAGE
     if isinstance(error, LedgerError):
@@ -98,10 +100,12 @@ def _of_system(error: OSError) -> str:
 
 
 def _of_ledger(error: Exception) -> str:
+    from ai_batch.core import NoRoom
+
     text = str(error)
-    if "full" in text or "disk I/O" in text:
-        return f"{text}\nMake room on its disk, and give the same command again; nothing is lost."
-    if "readonly" in text or "unable to open" in text or "denied" in text:
+    if isinstance(error, NoRoom) or "disk I/O" in text:
+        return f"{text}\nThe job is kept: `ai-batch jobs` lists it, `ai-batch resume` goes on."
+    if "readonly" in text or "unable to open" in text or "AI_BATCH_HOME" in text:
         return f"{text}\nChoose another place with --home or AI_BATCH_HOME."
     return text
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from ai_batch.cli.consent import is_yes
 from ai_batch.cli.desk import Desk
 from ai_batch.cli.display import Display
 from ai_batch.cli.failures import ExitCode, leave
@@ -84,10 +85,9 @@ def _interrupted(desk: Desk, job: Job, display: Display) -> NoReturn:
 
 
 def _wants_cancel(job: Job) -> bool:
-    sys.stderr.write(f"\nCancel {job.id} at the provider? What is finished is kept. [y/N] ")
-    sys.stderr.flush()
+    sys.stderr.write("\n")
     try:
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+        return is_yes(f"Cancel {job.id} at the provider? What is finished is kept.")
     except KeyboardInterrupt:
         return False
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_batch.cli.conclude import conclude, deliver
-from ai_batch.cli.consent import Question
+from ai_batch.cli.consent import Question, is_yes
 from ai_batch.cli.desk import Desk, desk_of
 from ai_batch.cli.display import choose_display
 from ai_batch.cli.failures import Declined, ExitCode
@@ -112,11 +112,9 @@ def cancel(
     if record.finished:
         sys.stderr.write(f"{record.id} is {record.state} already\n")
         return ExitCode.OK
-    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
-        sys.stderr.write(f"Cancel {record.id}, {plural(record.total, 'request')}? [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-            raise Declined(f"{record.id} goes on")
+    asked = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    if asked and not is_yes(f"Cancel {record.id}, {plural(record.total, 'request')}?"):
+        raise Declined(f"{record.id} goes on")
     _check_target(output, as_json=as_json)
     desk = desk_of(home, record, read_options(given["options"]))
     try:

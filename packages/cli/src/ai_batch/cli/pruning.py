@@ -8,19 +8,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ai_batch.cli.consent import is_yes
 from ai_batch.cli.failures import Declined, ExitCode
 from ai_batch.cli.home import Home
 from ai_batch.cli.texts import age, plural
 from ai_batch.core import JobRecord
-from ai_batch.core.database import SQLiteDatabase
+from ai_batch.core.deletion import delete_job
 from ai_batch.core.spool import PLANNING
 
 __all__ = ["prune"]
 
 DAY = 86_400.0
-
-TABLES = ("rejected", "event", "shard")
-"""What belongs to a job, beside its row."""
 
 
 def prune(
@@ -87,23 +85,12 @@ def _tell(home: Home, found: list[JobRecord], size: int) -> None:
 def _ask() -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Declined("nothing was deleted: --yes deletes them")
-    sys.stderr.write("Delete them, with their requests and results? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if not is_yes("Delete them, with their requests and results?"):
         raise Declined("nothing was deleted")
 
 
 def _delete(home: Home, found: list[JobRecord], leftover: list[Path]) -> None:
-    # Records first: a record without its folder would be a job that can't be read.
-    database = SQLiteDatabase(home.path / "ledger.db")
-    try:
-        for record in found:
-            with database.transaction() as tx:
-                for table in TABLES:
-                    tx.execute(f"DELETE FROM {table} WHERE job_id = ?", (record.id,))  # noqa: S608
-                tx.execute("DELETE FROM job WHERE id = ?", (record.id,))
-            shutil.rmtree(home.path / record.folder, ignore_errors=True)
-    finally:
-        database.close()
+    for record in found:
+        delete_job(home.ledger, home.spool, record.id)
     for folder in leftover:
         shutil.rmtree(folder, ignore_errors=True)

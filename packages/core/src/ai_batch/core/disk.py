@@ -16,7 +16,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 LIMITED = frozenset({errno.EFBIG})
 """The process may not write files of this size (``ulimit -f``)."""
 
-REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
 
 
 def is_full(error: OSError) -> bool:

@@ -2,6 +2,7 @@
 
     AIBatchError
     ├── UsageError              the call is wrong: fix it; nothing was sent
+    │   ├── NotApproved
     │   └── ProviderNotInstalled
     ├── ProviderError           the vendor, or the way to it, failed; the job can be resumed
     │   ├── AuthenticationFailed
@@ -37,6 +38,7 @@ __all__ = [
     "LeaseLost",
     "LedgerError",
     "NoRoom",
+    "NotApproved",
     "OutcomeUnknown",
     "Problem",
     "ProviderError",
@@ -123,6 +125,10 @@ def _rebuild_usage(
     kind: type[UsageError], message: str, problems: list[Problem], total: int
 ) -> UsageError:
     return kind(message, problems, total=total)
+
+
+class NotApproved(UsageError):
+    """Whoever was asked by ``approve=`` does not want the job; nothing was sent."""
 
 
 class ProviderNotInstalled(UsageError, ImportError):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ai_batch.core import blocking
 from ai_batch.core.database import SQLiteDatabase
+from ai_batch.core.deletion import delete_job
 from ai_batch.core.errors import UsageError
 from ai_batch.core.estimate import Estimate, estimate_plan
 from ai_batch.core.intake import Requests, SyncRequests, items_of
@@ -43,11 +44,17 @@ class Workshop:
 class Jobs:
     """What a processor works with: formats, an engine, a ledger and a spool."""
 
-    def __init__(self, workshop: Workshop, options: Options) -> None:
-        """Opens the ledger and makes the home where there is none yet."""
+    def __init__(
+        self, workshop: Workshop, options: Options, beside: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Opens the ledger and makes the home where there is none yet.
+
+        ``beside`` are files that the folder of each new job gets, such as a program's notes of it.
+        """
         self.provider = workshop.formats
         self._workshop = workshop
         self._options = options
+        self._beside = beside
         self.spool = Spool(options.home_path)
         self.ledger = self._open_ledger()
 
@@ -88,6 +95,10 @@ class Jobs:
         """The jobs that the ledger knows, the newest first."""
         return self.ledger.jobs()
 
+    def delete(self, job_id: str, *, force: bool = False) -> None:
+        """Delete a job with its requests and results, as ``delete_job`` does."""
+        delete_job(self.ledger, self.spool, job_id, force=force)
+
     def estimate(self, requests: SyncRequests) -> Estimate:
         """Count, cut and price the requests without sending anything."""
         with self._planning() as planning:
@@ -124,7 +135,9 @@ class Jobs:
     # -- planning ---------------------------------------------------------------------------
 
     def _planning(self, salt: str = "") -> Planning:
-        return Planning(self.provider, self.ledger, self.spool, self._options, salt)
+        return Planning(
+            self.provider, self.ledger, self.spool, self._options, salt=salt, beside=self._beside
+        )
 
     def planned(self, requests: Requests, salt: str = "") -> Job | None:
         """The job of the requests, new or found; None when there are no requests."""

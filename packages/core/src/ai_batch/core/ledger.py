@@ -32,7 +32,9 @@ from ai_batch.core.records import (
 )
 from ai_batch.core.state import MOVES, Shard, ShardState
 from ai_batch.core.statements import (
+    NEWEST,
     SELECT_JOBS,
+    SELECT_NEWEST_TOTALS,
     SELECT_SHARDS,
     SELECT_TOTALS,
     change_fenced,
@@ -56,6 +58,13 @@ LOGGED = frozenset({"remote_id", "input_id", "token", "cut", "ok", "failed", "re
 
 SAMPLES = 20
 """How often the event log says at most how far a shard has come between two moves."""
+
+
+BELONGINGS = (("rejected", "job_id"), ("event", "job_id"), ("shard", "job_id"), ("job", "id"))
+"""The rows that are a job's, by table and column; its own last."""
+
+MOST = 1 << 31
+"""More jobs than there are."""
 
 
 class Ledger(Leases):
@@ -120,6 +129,44 @@ class Ledger(Leases):
                 )
                 self._log(tx, job_id, before="running", to="cancelling")
             return get_job(tx, job_id)
+
+    def delete_job(self, job_id: str, *, force: bool = False) -> JobRecord:
+        """Forget a job and its shards, in one transaction; gives what its record was.
+
+        Raises ``LedgerError`` while something of it is left to do, unless ``force``: whoever works
+        on it finds its leases lost then, and its batches at the provider are nobody's.
+        """
+        with self._database.transaction() as tx:
+            job = get_job(tx, job_id)
+            rows = tx.execute(f"{SELECT_SHARDS} WHERE job_id = ? AND cleaned = 0", (job_id,))
+            if not force and (rows or not job.finished):
+                raise LedgerError(
+                    f"job {job_id} is {job.state}, and not done: let it end, or cancel it, before "
+                    "it is deleted"
+                )
+            for shard in map(read_shard, rows):
+                move_budget(tx, shard, ShardState.FAILED, self.now())
+            for table, column in BELONGINGS:
+                tx.execute(f"DELETE FROM {table} WHERE {column} = ?", (job_id,))  # noqa: S608
+        return job
+
+    def overview(self, limit: int | None = None) -> list[tuple[JobRecord, Totals]]:
+        """The newest jobs with their counts, without tokens.
+
+        It takes two statements, however many jobs there are.
+        """
+        most = (MOST if limit is None else limit,)
+        with self._database.transaction() as tx:
+            jobs = tx.execute(f"{SELECT_JOBS} {NEWEST}", most)
+            counts = tx.execute(SELECT_NEWEST_TOTALS, most)
+        totals = {row[0]: read_totals(row[1:], ()) for row in counts}
+        records = map(read_job, jobs)
+        return [(record, totals.get(record.id, Totals())) for record in records]
+
+    def count_jobs(self) -> int:
+        """How many jobs there are."""
+        with self._database.transaction() as tx:
+            return int(tx.execute("SELECT COUNT(*) FROM job")[0][0])
 
     def totals(self, job_id: str) -> Totals:
         """The job's counts, and its tokens by route."""

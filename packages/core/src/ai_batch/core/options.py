@@ -17,6 +17,7 @@ from ai_batch.core.policy import Policy
 from ai_batch.core.runtime import Runtime
 
 if TYPE_CHECKING:
+    from ai_batch.core.estimate import Estimate
     from ai_batch.core.ledger import Ledger
 
 __all__ = ["Duration", "GeneralOptions", "JobOptions", "Options", "seconds"]
@@ -42,6 +43,7 @@ class JobOptions(TypedDict, total=False):
     progress: bool
     deadline: Duration | datetime | None
     max_cost: float | None
+    approve: Callable[[Estimate], bool] | None
     ledger: Ledger | str | os.PathLike[str] | None
     home: str | os.PathLike[str] | None
     reuse: bool
@@ -73,6 +75,7 @@ class Options:
     max_batches_in_flight: int | None = None
     max_enqueued_tokens: int | None = None
     max_cost: float | None = None
+    approve: Callable[[Estimate], bool] | None = None
     ledger: Ledger | str | os.PathLike[str] | None = None
     home: str | os.PathLike[str] | None = None
     reuse: bool = False

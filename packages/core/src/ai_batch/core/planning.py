@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from ai_batch.core.delivery import confirm
-from ai_batch.core.errors import UsageError
+from ai_batch.core.errors import NotApproved, UsageError
 from ai_batch.core.estimate import estimate_plan
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.options import Options
@@ -32,13 +32,24 @@ class Planning:
     """Holds a new job's folder while its requests come in; keeps it only for a new job."""
 
     def __init__(
-        self, provider: Formats, ledger: Ledger, spool: Spool, options: Options, salt: str = ""
+        self,
+        provider: Formats,
+        ledger: Ledger,
+        spool: Spool,
+        options: Options,
+        *,
+        salt: str = "",
+        beside: Mapping[str, bytes] | None = None,
     ) -> None:
-        """``salt`` sets a job apart from others of the same requests."""
+        """``salt`` sets a job apart from others of the same requests.
+
+        ``beside`` are files that a new job's folder gets before the job is on record.
+        """
         self._provider = provider
         self._ledger = ledger
         self._spool = spool
         self._options = options
+        self._beside = beside or {}
         self._sweep()
         self._now = ledger.now()
         self._job_id = new_job_id(self._now)
@@ -76,7 +87,8 @@ class Planning:
     def finish(self) -> tuple[JobRecord, Mapping[str, object] | None] | None:
         """The job, and its answers' types; None when there were no requests.
 
-        Raises ``UsageError`` for faults of the input, and for a cost above ``max_cost``.
+        Raises ``UsageError`` for faults of the input, and for a cost above ``max_cost``;
+        ``NotApproved`` where ``approve`` says no.
         """
         plan = self.planner.finish()
         if plan.total == 0:
@@ -85,6 +97,7 @@ class Planning:
         record = self._existing(plan.fingerprint)
         if record is None:
             self._check_cost(plan)
+            self._ask(plan)
             record = self._add(plan)
         elif record.state in ("cancelling", "cancelled"):
             logger.warning(
@@ -125,6 +138,11 @@ class Planning:
                 "was sent"
             )
 
+    def _ask(self, plan: Plan) -> None:
+        approve = self._options.approve
+        if approve is not None and not approve(estimate_plan(plan, self._provider)):
+            raise NotApproved("the job was not approved; nothing was sent")
+
     def _add(self, plan: Plan) -> JobRecord:
         record = JobRecord(
             id=self._job_id,
@@ -138,6 +156,9 @@ class Planning:
             max_tokens=self._options.max_enqueued_tokens,
             deadline_at=self._options.deadline_at(self._now),
         )
+        for name, data in self._beside.items():
+            with self._folder.written(self._folder.path / name) as file:
+                file.write(data)
         # The folder must outlive this call from the moment the ledger may name it.
         self._kept = True
         added = self._ledger.add_job(record, self.planner.shards(plan, self._now))

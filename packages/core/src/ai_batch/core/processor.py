@@ -133,6 +133,15 @@ class DurableProcessor:
         """The jobs that the ledger knows, the newest first."""
         return self._jobs.records()
 
+    def delete(self, job_id: str, *, force: bool = False) -> None:
+        """Delete a job with its requests and results, also from the disk.
+
+        Raises ``LedgerError`` when the ledger does not know it, and while something of it is left
+        to do, unless ``force``: what is at the provider then goes on and is paid for, and nobody
+        gets it.
+        """
+        self._jobs.delete(job_id, force=force)
+
     def estimate(self, requests: SyncRequests) -> Estimate:
         """Count, cut and price the requests without sending anything."""
         return self._jobs.estimate(requests)

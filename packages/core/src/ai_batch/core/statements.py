@@ -11,7 +11,9 @@ from ai_batch.core.records import JOB_COLUMNS, SHARD_COLUMNS, JobRecord, column,
 from ai_batch.core.state import Shard
 
 __all__ = [
+    "NEWEST",
     "SELECT_JOBS",
+    "SELECT_NEWEST_TOTALS",
     "SELECT_SHARDS",
     "SELECT_TOTALS",
     "change_fenced",
@@ -25,7 +27,7 @@ __all__ = [
 SELECT_JOBS = f"SELECT {', '.join(JOB_COLUMNS)} FROM job"  # noqa: S608 - our own column names
 SELECT_SHARDS = f"SELECT {', '.join(SHARD_COLUMNS)} FROM shard"  # noqa: S608
 
-SELECT_TOTALS = """SELECT COUNT(*),
+_COUNTS = """COUNT(*),
     COALESCE(SUM(CASE WHEN state IN ('collected', 'failed') THEN 1 ELSE 0 END), 0),
     COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0),
     COALESCE(SUM(1 - cleaned), 0),
@@ -34,7 +36,13 @@ SELECT_TOTALS = """SELECT COUNT(*),
         WHEN state = 'planned' AND lease_until > ? THEN calls_out ELSE 0 END), 0),
     COALESCE(SUM(CASE WHEN state IN ('submitted', 'ended')
         THEN live_completed + live_failed ELSE 0 END), 0)
-    FROM shard WHERE job_id = ?"""
+    FROM shard"""
+
+NEWEST = "ORDER BY created_at DESC, id DESC LIMIT ?"
+
+SELECT_TOTALS = f"SELECT {_COUNTS} WHERE job_id = ?"
+SELECT_NEWEST_TOTALS = f"""SELECT job_id, {_COUNTS}
+    WHERE job_id IN (SELECT id FROM job {NEWEST}) GROUP BY job_id"""  # noqa: S608 - our own words
 
 
 def insert(table: str, columns: Sequence[str]) -> str:
