@@ -220,6 +220,7 @@ class Planner:
             for draft in self._cutter.open_drafts():
                 self._close(draft)
         self._log.finish()
+        self._folder.settle()
         self._find_duplicates()
         if self._faults:
             raise UsageError(

@@ -53,7 +53,7 @@ class Planning:
         self._sweep()
         self._now = ledger.now()
         self._job_id = new_job_id(self._now)
-        self._folder = spool.create(self._job_id)
+        self._folder = spool.create(self._job_id, ledger.store_id)
         self._kept = False
         self.planner = Planner(
             provider,
@@ -66,10 +66,12 @@ class Planning:
 
     def _sweep(self) -> None:
         """Delete what killed processes had begun to plan; keep what they had just finished."""
-        if not any(self._spool.abandoned()):
+        self._spool.sweep()
+        store_id = self._ledger.store_id
+        if not any(self._spool.abandoned(store_id)):
             return
         known = {job.id for job in self._ledger.jobs()}
-        for folder in self._spool.abandoned():
+        for folder in self._spool.abandoned(store_id):
             if folder.path.name in known:
                 self._spool.keep(folder)
             else:
@@ -95,6 +97,8 @@ class Planning:
             return None
         types = plan.types if plan.structured else None
         record = self._existing(plan.fingerprint)
+        if record is not None:
+            self._spool.bring_back(self._spool.open(record.folder), self._folder)
         if record is None:
             self._check_cost(plan)
             self._ask(plan)

@@ -20,15 +20,13 @@ import msgspec
 
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
-from ai_batch.core.seals import SpoolDamaged, place_of
+from ai_batch.core.seals import HEADER_SIZE, SpoolDamaged, place_of, places_header, read_header
 from ai_batch.core.spool import JobFolder, open_private, sync
 
 __all__ = ["Head", "RequestLog", "RequestWriter", "dump_request", "load_request"]
 
 _PLACE = struct.Struct("<QI")
 _OLD_PLACE = struct.Struct("<Q")
-_HEADER = struct.Struct("<8sQ")
-_MAGIC = b"aibreqs2"
 
 PLACES_AT_ONCE = 1 << 12
 
@@ -73,7 +71,7 @@ class RequestWriter:
         """Starts both files anew."""
         self._lines = open_private(folder.requests)
         self._places = open_private(folder.offsets)
-        self._places.write(_HEADER.pack(_MAGIC, place_of(folder.offsets)))
+        self._places.write(places_header(folder.offsets))
         self._end = 0
 
     def append(self, line: bytes) -> None:
@@ -120,17 +118,13 @@ class RequestLog:
         except BaseException:
             os.close(self._lines)
             raise
-        magic, place = self._read_header()
-        self._checked = magic == _MAGIC
+        owner = read_header(os.pread(self._places, HEADER_SIZE, 0))
+        self._checked = owner is not None
         self._place = _PLACE if self._checked else _OLD_PLACE
-        self._first = _HEADER.size if self._checked else 0
-        if self._checked and place != place_of(folder.offsets):
+        self._first = HEADER_SIZE if self._checked else 0
+        if owner not in (None, place_of(folder.offsets)):
             self.close()
             raise SpoolDamaged(folder.offsets, "it belongs to another job", AGAIN)
-
-    def _read_header(self) -> tuple[bytes, int]:
-        header = os.pread(self._places, _HEADER.size, 0)
-        return _HEADER.unpack(header) if len(header) == _HEADER.size else (b"", 0)
 
     def line(self, index: int) -> bytes:
         """One request's line, without its end."""

@@ -10,13 +10,31 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
+from typing import IO
 
 from ai_batch.core.errors import LedgerError
 
-__all__ = ["MAGIC_SIZE", "SpoolDamaged", "place_of", "seal", "unseal"]
+__all__ = [
+    "HEADER_SIZE",
+    "MAGIC_SIZE",
+    "SpoolDamaged",
+    "claim_places",
+    "place_of",
+    "places_header",
+    "read_header",
+    "seal",
+    "unseal",
+]
 
 MAGIC_SIZE = 8
 """Bytes in front of a sealed file that say what it is."""
+
+PLACES = b"aibreqs2"
+"""In front of the file that says where the requests are: it is too large to be sealed."""
+
+_HEADER = struct.Struct("<8sQ")
+
+HEADER_SIZE = _HEADER.size
 
 _CRC = struct.Struct("<I")
 
@@ -42,6 +60,24 @@ class SpoolDamaged(LedgerError):
 def place_of(path: Path) -> int:
     """A number for the job and the name of a file, the same wherever the home is."""
     return zlib.crc32(f"{path.parent.name}/{path.name}".encode())
+
+
+def places_header(path: Path) -> bytes:
+    """What is in front of a file of places: what it is, and whose."""
+    return _HEADER.pack(PLACES, place_of(path))
+
+
+def read_header(data: bytes) -> int | None:
+    """Whose a file of places is; None for one of format 1, which did not say."""
+    if len(data) < HEADER_SIZE or not data.startswith(PLACES):
+        return None
+    return int(_HEADER.unpack_from(data)[1])
+
+
+def claim_places(file: IO[bytes], path: Path) -> None:
+    """Make a file of places that of the job at ``path``."""
+    file.seek(0)
+    file.write(places_header(path))
 
 
 def seal(path: Path, magic: bytes, data: bytes | bytearray) -> bytes:

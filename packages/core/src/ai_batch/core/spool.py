@@ -25,6 +25,7 @@ import os
 import secrets
 import shutil
 import sys
+import time
 import zlib
 from array import array
 from collections.abc import Callable, Generator, Iterator
@@ -33,7 +34,7 @@ from typing import IO, Self, TypeAlias
 
 from ai_batch.core.disk import of_disk
 from ai_batch.core.errors import LedgerError
-from ai_batch.core.seals import SpoolDamaged, seal, unseal
+from ai_batch.core.seals import SpoolDamaged, claim_places, seal, unseal
 from ai_batch.core.state import Shard
 
 __all__ = ["JobFolder", "LineWriter", "Spool", "members_of", "write_members"]
@@ -44,6 +45,9 @@ Guard: TypeAlias = Callable[[], contextlib.AbstractContextManager[None]]
 WRITE_BUFFER = 1 << 20
 
 LINES_HELD = 1 << 17
+
+UNBORN = 3600.0
+"""Seconds after which a folder that has not been put in place is nobody's."""
 
 PLANNING = "planning.lock"
 """Locked in a job's folder while a process plans it."""
@@ -190,6 +194,10 @@ class JobFolder:
         with path.open("rb") as file:
             os.fsync(file.fileno())
 
+    def settle(self) -> None:
+        """Have the names of all files on disk; what is in them must have been synced."""
+        _sync_folder(self.path)
+
     def sweep(self, name: str) -> None:
         """Delete what crashed writers of a shard left behind."""
         for path in self.path.glob(f"{name}.*.tmp"):
@@ -201,21 +209,28 @@ class Spool:
 
     def __init__(self, home: Path) -> None:
         """Makes ``home`` with mode 0700 where it does not exist."""
+        jobs = home / "jobs"
+        new = [path for path in (jobs, *jobs.parents) if not path.exists()]
         self.home = _private_folder(home)
-        self._jobs = _private_folder(home / "jobs")
+        self._jobs = _private_folder(jobs)
+        try:
+            for path in new:
+                _sync_folder(path.parent)
+        except OSError as error:
+            raise of_disk(error, home) from error
         self._locks: dict[str, IO[bytes]] = {}
 
-    def create(self, job_id: str) -> JobFolder:
-        """A new, empty folder for a job that is being planned.
+    def create(self, job_id: str, store_id: str = "") -> JobFolder:
+        """A new, empty folder for a job that is being planned for the ledger of this id.
 
         Raises ``LedgerError`` where none can be made.
         """
         try:
-            return self._create(job_id)
+            return self._create(job_id, store_id)
         except OSError as error:
             raise of_disk(error, self._jobs / job_id) from error
 
-    def _create(self, job_id: str) -> JobFolder:
+    def _create(self, job_id: str, store_id: str) -> JobFolder:
         path = self._jobs / job_id
         # Made aside and locked before anybody can see it: a process that finds the lock free
         # takes the planning for abandoned.
@@ -223,16 +238,48 @@ class Spool:
         aside.mkdir(mode=0o700)
         lock = (aside / PLANNING).open("wb")
         fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(store_id.encode())
+        lock.flush()
         aside.rename(path)
+        _sync_folder(self._jobs)
         self._locks[job_id] = lock
         return JobFolder(path)
 
-    def abandoned(self) -> Iterator[JobFolder]:
-        """Folders of jobs whose planning was begun by a process that died in it."""
+    def abandoned(self, store_id: str = "") -> Iterator[JobFolder]:
+        """Folders of jobs whose planning was begun by a process that died in it.
+
+        Only those of this ledger: of others it can't be known whether they have become jobs.
+        """
         for lock in self._jobs.glob(f"*/{PLANNING}"):
             with contextlib.suppress(OSError), lock.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield JobFolder(lock.parent)
+                if file.read() in (b"", store_id.encode()):
+                    yield JobFolder(lock.parent)
+
+    def sweep(self) -> None:
+        """Delete folders that processes which died at once have not even put in place."""
+        for aside in self.home.glob("job_*.tmp"):
+            with contextlib.suppress(OSError), (aside / PLANNING).open("ab") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Between making the folder and locking it there is a moment.
+                if time.time() - aside.stat().st_mtime > UNBORN:
+                    shutil.rmtree(aside, ignore_errors=True)
+
+    def bring_back(self, folder: JobFolder, fresh: JobFolder) -> None:
+        """Give a job its requests again, from a folder in which the same have just been planned.
+
+        They may have been damaged or deleted since, and are the same bytes. Whoever reads the
+        old files goes on with them.
+        """
+        try:
+            with fresh.offsets.open("r+b") as places:
+                claim_places(places, folder.offsets)
+                sync(places)
+            for mine, its in ((fresh.requests, folder.requests), (fresh.offsets, folder.offsets)):
+                mine.replace(its)
+            folder.settle()
+        except OSError as error:
+            raise of_disk(error, folder.path) from error
 
     def keep(self, folder: JobFolder) -> None:
         """The planning in a folder has ended; the ledger names it."""
