@@ -21,6 +21,7 @@ CORE_LAYERS = [
     [
         "errors",
         "disk",
+        "privacy",
         "messages",
         "requests",
         "tables",

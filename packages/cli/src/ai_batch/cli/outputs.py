@@ -85,7 +85,7 @@ def written(path: Path) -> Generator[IO[bytes], None, None]:
         return
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with aside.open("wb", buffering=1 << 18) as file:
+        with aside.open("xb", buffering=1 << 18) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

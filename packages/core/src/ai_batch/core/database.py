@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 from ai_batch.core.disk import of_disk
 from ai_batch.core.errors import LedgerError, NoRoom
+from ai_batch.core.privacy import open_own
 
 __all__ = ["Database", "Row", "SQLiteDatabase", "Transaction"]
 
@@ -108,7 +109,7 @@ class SQLiteDatabase:
     def _connect(self, flags: int = 0) -> sqlite3.Connection:
         suspect = _was_cut(self.path)
         try:
-            os.close(os.open(self.path, flags | os.O_RDWR, 0o600))
+            os.close(open_own(self.path, flags | os.O_RDWR))
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,8 +148,10 @@ def _texts(result: Result) -> int:
 @contextmanager
 def _aside(path: Path) -> Generator[Path]:
     """A file that takes the path's place once it has been written."""
-    aside = path.with_name(f"{path.name}.part")
+    # Under a name that nobody can foresee, and have a link wait there.
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
+        aside.touch(exist_ok=False)
         yield aside
         aside.replace(path)
     finally:

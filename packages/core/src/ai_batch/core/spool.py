@@ -34,6 +34,7 @@ from typing import IO, Self, TypeAlias
 
 from ai_batch.core.disk import of_disk
 from ai_batch.core.errors import LedgerError
+from ai_batch.core.privacy import NO_LINK, check_folder, private_folder
 from ai_batch.core.seals import SpoolDamaged, claim_places, seal, unseal
 from ai_batch.core.state import Shard
 
@@ -65,16 +66,6 @@ def _little(numbers: array[int]) -> array[int]:
     return numbers
 
 
-def _private_folder(path: Path) -> Path:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise of_disk(error, path) from error
-    if path.is_symlink():
-        raise LedgerError(f"{path} is a symbolic link; the spool must be a folder of its own")
-    return path
-
-
 def _sync_folder(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -85,7 +76,7 @@ def _sync_folder(path: Path) -> None:
 
 def open_private(path: Path) -> IO[bytes]:
     """A new file for writing, with mode 0600 and a large buffer."""
-    descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | NO_LINK, 0o600)
     return os.fdopen(descriptor, "wb", buffering=WRITE_BUFFER)
 
 
@@ -211,8 +202,8 @@ class Spool:
         """Makes ``home`` with mode 0700 where it does not exist."""
         jobs = home / "jobs"
         new = [path for path in (jobs, *jobs.parents) if not path.exists()]
-        self.home = _private_folder(home)
-        self._jobs = _private_folder(jobs)
+        self.home = private_folder(home)
+        self._jobs = private_folder(jobs)
         try:
             for path in new:
                 _sync_folder(path.parent)
@@ -236,7 +227,7 @@ class Spool:
         # takes the planning for abandoned.
         aside = self.home / f"{job_id}.tmp"
         aside.mkdir(mode=0o700)
-        lock = (aside / PLANNING).open("wb")
+        lock = open_private(aside / PLANNING)
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write(store_id.encode())
         lock.flush()
@@ -290,10 +281,11 @@ class Spool:
         shutil.rmtree(folder.path, ignore_errors=True)
 
     def open(self, folder: str) -> JobFolder:
-        """The folder that a ledger names. Raises ``LedgerError`` when it is gone."""
+        """The folder that a ledger names. Raises ``LedgerError`` when it is gone, or a link."""
         path = self.home / folder
         if not path.is_dir():
             raise LedgerError(f"the job's folder {path} is gone; its results can't be read")
+        check_folder(path)
         return JobFolder(path)
 
     def name_of(self, folder: JobFolder) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ai_batch.core.disk import of_disk
+from ai_batch.core.privacy import NO_LINK
 
 __all__ = ["BLOCK", "BlockReader", "private_file"]
 
@@ -21,7 +22,7 @@ def private_file(path: Path) -> io.FileIO:
     It raises ``LedgerError`` where it can't be written, ``NoRoom`` among them: what writes to it
     takes an ``OSError`` for one of the connection.
     """
-    flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
+    flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | NO_LINK
     try:
         return _WholeWrites(os.open(path, flags, 0o600), path)
     except OSError as error:
