@@ -44,6 +44,9 @@ json_values: st.SearchStrategy[Any] = st.recursive(
         (b'{"inner":[],"text":"a"}', Outer("a")),
         (b'{"several":[1,{"number":2},null]}', Outer(None, None, [Inner(2)])),
         (b'{"unknown":[]}', Outer()),
+        (b'{"unknown":[1e999,-1e999],"text":1,"inner":{"number":1}}', Outer(None, Inner(1))),
+        (b'{"inner":{"number":%b}}' % (b"1" * 5000), Outer(None, Inner(0))),
+        (b'{"several":[{"number":1e999},{"number":2}]}', Outer(None, None, [Inner(0), Inner(2)])),
     ],
 )
 def test_odd_fields_count_as_absent(data: bytes, expected: Outer) -> None:
@@ -51,7 +54,9 @@ def test_odd_fields_count_as_absent(data: bytes, expected: Outer) -> None:
     assert tolerant(DECODER, data) == expected
 
 
-@pytest.mark.parametrize("data", [b"[]", b"1", b'"x"', b"null", b"", b"{", b'{"text":"\\ud800"}'])
+@pytest.mark.parametrize(
+    "data", [b'{"a":1e999,"b":NaN}', b"[]", b"1", b'"x"', b"null", b"", b"{", b'{"text":"\\ud800"}']
+)
 def test_what_is_no_object_is_refused(data: bytes) -> None:
     """Where nothing can be saved, it is a ValueError."""
     with pytest.raises(ValueError, match=r"."):

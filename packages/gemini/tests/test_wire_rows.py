@@ -346,6 +346,16 @@ def test_rows_of_several_texts_are_one_answer() -> None:
     assert outcome.raw == {"responses": [p["response"] for p in parts]}
 
 
+@pytest.mark.parametrize("levels", [2, 400])
+def test_joined_rows_are_not_joined_again(levels: int) -> None:
+    """What stands in several lists is none of ours, however deep: their vectors would mix."""
+    data = b"[" * levels + json.dumps(part(0, 0.5)).encode() + b"]" * levels
+
+    for read in (wire.decode, wire.scan):
+        with pytest.raises(ValueError, match=r"."):
+            read(data, EMBEDDING)
+
+
 def test_vectors_of_different_lengths_are_no_answer() -> None:
     """They could not be one array."""
     data = json.dumps([part(0, 1.0), part(1, 1.0, 2.0)]).encode()

@@ -231,6 +231,19 @@ def test_odd_responses_are_faults_of_their_item(response: str) -> None:
     assert wire.scan(row, CHAT).error == outcome
 
 
+def test_an_odd_request_id_does_not_cost_the_answer() -> None:
+    """Nor does a number that no float holds, in a field that nobody reads."""
+    row = (
+        b'{"custom_id":"a","response":{"status_code":200,"request_id":503,"body":{"logprobs":1e999,'
+        b'"choices":[{"message":{"content":"hello"}}]}}}'
+    )
+    outcome = wire.decode(row, CHAT)[1]
+
+    assert isinstance(outcome, ChatResponse)
+    assert outcome.content == "hello"
+    assert wire.scan(row, CHAT).error is None
+
+
 @pytest.mark.parametrize("row", [*FAILURES.values(), *COMPAT.values()])
 def test_scan_agrees_with_decode(row: bytes) -> None:
     """The quick look and the full one see the same id, the same error and the same tokens."""

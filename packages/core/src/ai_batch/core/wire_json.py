@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
@@ -14,6 +15,9 @@ from ai_batch.core.messages import JSONObject
 __all__ = ["as_object", "decoded", "merged", "tolerant", "unwritable", "value_of"]
 
 T = TypeVar("T")
+
+MAX_DIGITS = 4000
+"""Of a whole number; Python refuses to read more than 4300."""
 
 _ANYTHING = msgspec.json.Decoder[Any]()
 
@@ -49,7 +53,37 @@ def tolerant(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     try:
         return decoded(decoder, data)
     except msgspec.ValidationError:
-        return cast("T", _coerced(value_of(data), decoder.type))
+        return cast("T", _coerced(_loose_value(data), decoder.type))
+
+
+def _loose_value(data: bytes) -> Any:
+    """``data`` as plain Python values; a number that Python can't hold counts as null."""
+    try:
+        return value_of(data)
+    except msgspec.ValidationError:  # JSON, but for a number like 1e999.
+        return _loosely_read(data)
+
+
+def _loosely_read(data: bytes) -> Any:
+    try:
+        return json.loads(
+            data, parse_float=_finite, parse_int=_short, parse_constant=_refuse_constant
+        )
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _short(text: str) -> int | None:
+    return int(text) if len(text) <= MAX_DIGITS else None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _coerced(value: object, kind: Any) -> Any:

@@ -189,8 +189,9 @@ class Format(Generic[BodyT]):
 
     def decode(self, row: bytes) -> tuple[str, Outcome]:
         """The wire id and the answer. Raises ``ValueError``."""
-        if row[:1] == b"[":
-            return self._decode_joined(row)
+        return self._decode_joined(row) if row[:1] == b"[" else self._decode_one(row)
+
+    def _decode_one(self, row: bytes) -> tuple[str, Outcome]:
         if (plain := _plain(row)) is not None:
             wire_id, body = plain
             outcome = self.decode_body(body)
@@ -206,7 +207,7 @@ class Format(Generic[BodyT]):
         return reply.wire_id, outcome
 
     def _decode_joined(self, row: bytes) -> tuple[str, Outcome]:
-        rows = [self.decode(part) for part in split_joined(row)]
+        rows = [self._decode_one(part) for part in split_joined(row)]
         if not rows:
             raise ValueError("there are no rows")
         wire_id = rows[0][0].partition("_")[0]

@@ -123,7 +123,10 @@ def _odd_response(fields: dict[str, msgspec.Raw]) -> _Response | None:
         parts = decoded(_FIELDS, fields["response"])
     except (KeyError, msgspec.ValidationError):
         return None
-    known = tolerant(_STATUS, msgspec.json.encode(parts))
+    # Only what is read here: what stands in the body is not to be refused for this.
+    known = tolerant(
+        _STATUS, msgspec.json.encode({name: parts[name] for name in _STATUS_FIELDS & parts.keys()})
+    )
     return _Response(known.status_code, known.request_id, parts.get("body", _NULL))
 
 
@@ -133,6 +136,7 @@ class _Status(msgspec.Struct):
 
 
 _STATUS = msgspec.json.Decoder(_Status)
+_STATUS_FIELDS = frozenset(_Status.__struct_fields__)
 
 
 def _complaint(error: object) -> object:
