@@ -6,6 +6,7 @@ import pytest
 
 from ai_batch.emulator.contract import ProviderContract
 from ai_batch.emulator.contract.crash import CrashContract
+from ai_batch.emulator.contract.crash_company import CompanyContract
 from ai_batch.emulator.contract.fault_table import FaultTableContract
 from tests import subjects
 
@@ -13,7 +14,7 @@ from tests import subjects
 # the calls is tested with those.
 SAME_CALLS = frozenset(
     name
-    for part in (CrashContract, FaultTableContract)
+    for part in (CrashContract, CompanyContract, FaultTableContract)
     for name in vars(part)
     if name.startswith("test_")
 ) | {

@@ -169,6 +169,9 @@ class Advancer:
             return await self._wait(shard, error)
         now = self._ledger.now()
         shard = await self._move(shard, ShardState.INTENT, intent_at=now, high_water=mark)
+        # A machine that was suspended just here may wake up hours after another has taken over:
+        # where an input can't be revoked, nothing but this keeps a late call from being paid.
+        await self._blocking(self._ledger.confirm, shard)
         try:
             with step_span("create", self._provider.name, shard):
                 remote_id = await self._provider.create(self._submission(shard))

@@ -10,7 +10,7 @@ from ai_batch.core.database import Database
 from ai_batch.core.errors import LeaseLost
 from ai_batch.core.records import read_shard
 from ai_batch.core.state import Shard
-from ai_batch.core.statements import SELECT_SHARDS, change_fenced, set_columns
+from ai_batch.core.statements import SELECT_SHARDS, change_fenced, lease_lost, set_columns
 
 __all__ = ["Leases"]
 
@@ -122,6 +122,11 @@ class Leases:
             key = (shard.job_id, shard.seq, shard.owner, shard.fence)
             sql = "SELECT 1 FROM shard WHERE job_id = ? AND seq = ? AND owner = ? AND fence = ?"
             return bool(tx.execute(sql, key))
+
+    def confirm(self, shard: Shard) -> None:
+        """Raises ``LeaseLost`` unless the shard's lease is still that of who claimed it."""
+        if not self.holds(shard):
+            raise lease_lost(shard)
 
     @contextlib.contextmanager
     def holding(self, shard: Shard) -> Generator[None, None, None]:

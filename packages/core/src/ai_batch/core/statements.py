@@ -20,6 +20,7 @@ __all__ = [
     "find_job",
     "get_job",
     "insert",
+    "lease_lost",
     "remember_rejected",
     "set_columns",
 ]
@@ -103,6 +104,9 @@ def change_fenced(tx: Transaction, shard: Shard, changes: dict[str, Any]) -> Non
         (*values, shard.job_id, shard.seq, shard.owner, shard.fence, shard.state.value),
     )
     if changed != 1:
-        raise LeaseLost(
-            f"shard {shard.name} of job {shard.job_id} was taken over by another process"
-        )
+        raise lease_lost(shard)
+
+
+def lease_lost(shard: Shard) -> LeaseLost:
+    """The error for work that another process has taken over."""
+    return LeaseLost(f"shard {shard.name} of job {shard.job_id} was taken over by another process")

@@ -32,20 +32,32 @@ _CHANGING = re.compile(r"^(?=.*\d)(?!v\d)[^:]+|^[^:]{21,}")
 class Points:
     """Writes down each point that is reached, and kills the process at the chosen one."""
 
-    def __init__(self, log: str, kill: tuple[str, int] | None) -> None:
-        """``kill`` is a point's name, and at which time of reaching it to die."""
+    def __init__(
+        self, log: str, kill: tuple[str, int] | None, signal_number: int = signal.SIGKILL
+    ) -> None:
+        """``kill`` is a point's name, and at which time of reaching it to be struck.
+
+        Struck by SIGKILL, or by another signal, such as the one that suspends a process.
+        """
         self._file = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
         self._kill = kill
+        self._signal = signal_number
         self._seen: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self.writing = threading.RLock()
 
     def reach(self, name: str) -> None:
         """A point at which the process may die."""
         with self._lock:
             os.write(self._file, f"{name}\n".encode())
             self._seen[name] += 1
-            if (name, self._seen[name]) == self._kill:
+            struck = (name, self._seen[name]) == self._kill
+            if struck and self._signal == signal.SIGKILL:
                 os.kill(os.getpid(), signal.SIGKILL)
+        if struck:
+            # Another thread's transaction ends first: who sleeps in one keeps all others waiting.
+            with self.writing:
+                os.kill(os.getpid(), self._signal)
 
     @contextlib.contextmanager
     def around(self, name: str) -> Generator[None]:
@@ -84,7 +96,7 @@ def _commits(points: Points) -> None:
         connection: sqlite3.Connection = vars(database)["_connection"]
         operation = getattr(doing, "name", "migrate")
         wrote = False
-        with begin(database) as tx:
+        with points.writing, begin(database) as tx:
             before = connection.total_changes
             yield tx
             wrote = connection.total_changes > before and operation != UNSTEADY

@@ -45,6 +45,7 @@ class Run:
     epoch: float
     speed: float
     kill: list[Any] | None = None
+    signal_number: int = signal.SIGKILL
 
 
 def script(subject: Subject, run: Run) -> None:
@@ -73,6 +74,10 @@ def script(subject: Subject, run: Run) -> None:
 # -- the parent ------------------------------------------------------------------------------
 
 
+HUNG = 124
+"""The exit code of a run that did not end, as that of `timeout`."""
+
+
 def wait(pid: int) -> int:
     """The exit code of a run, or minus the signal that ended it; a hung one is killed."""
     until = time.monotonic() + PATIENCE
@@ -83,7 +88,7 @@ def wait(pid: int) -> int:
         time.sleep(0.005)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    raise TimeoutError(f"the run {pid} did not end within {PATIENCE} s")
+    return HUNG
 
 
 def serve() -> Run | None:
@@ -133,7 +138,7 @@ def main() -> None:
     if chosen is not None:
         redirect(chosen.output)
         kill = None if chosen.kill is None else (chosen.kill[0], chosen.kill[1])
-        install(Points(chosen.log, kill))
+        install(Points(chosen.log, kill, chosen.signal_number))
         script(subject, chosen)
 
 
