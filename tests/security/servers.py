@@ -112,12 +112,14 @@ class Server(ThreadingHTTPServer):
 
     def finish_request(self, request: object, client_address: object) -> None:
         """The handshake is made in the connection's own thread."""
-        if self.tls is not None:
-            try:
-                request = self.tls.wrap_socket(request, server_side=True)  # type: ignore[arg-type]
-            except OSError:
-                return
-        super().finish_request(request, client_address)  # type: ignore[arg-type]
+        if self.tls is None:
+            super().finish_request(request, client_address)  # type: ignore[arg-type]
+            return
+        with (
+            contextlib.suppress(OSError),
+            self.tls.wrap_socket(request, server_side=True) as secured,  # type: ignore[arg-type]
+        ):
+            super().finish_request(secured, client_address)  # type: ignore[arg-type]
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients that hang up are no news."""
