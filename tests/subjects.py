@@ -152,7 +152,7 @@ VERTEX_EMBEDDINGS = Subject(
     place="tests.subjects:VERTEX_EMBEDDINGS",
     make=vertex,
     kind="embedding",
-    features=PRICED | FILES,
+    features=FILES,
     results="objects.download",
     modules=GOOGLE_SDK,
 )

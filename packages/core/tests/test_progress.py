@@ -8,7 +8,8 @@ import pytest
 from packages.core.tests.bench import Bench
 
 from ai_batch.core import NativeProcessor, Progress
-from ai_batch.core.testing import FakeVendor, Fate
+from ai_batch.core.provider import Route, Scan
+from ai_batch.core.testing import FakeProvider, FakeVendor, Fate
 
 
 def run(bench: Bench, *texts: str, on_progress: object) -> int:
@@ -65,3 +66,23 @@ def test_without_requests_everything_is_done() -> None:
     empty = Progress(job_id="j", state="completed", total=0)
 
     assert (empty.fraction, empty.done) == (1.0, 0)
+
+
+class Silent(FakeProvider):
+    """A vendor that does not say how many tokens an answer took."""
+
+    def scan(self, row: bytes, route: Route) -> Scan:
+        """Only whose it is, and how it ended."""
+        found = super().scan(row, route)
+        return Scan(found.wire_id, found.error)
+
+
+def test_answers_without_their_tokens_are_not_free(tmp_path: Path) -> None:
+    """What they cost is not known; nothing is free but what was not answered."""
+    seen: list[Progress] = []
+    bench = Bench(tmp_path)
+    bench.make = Silent
+
+    assert run(bench, "a", on_progress=seen.append) == 1
+
+    assert (seen[0].cost, seen[-1].cost) == (0.0, None)

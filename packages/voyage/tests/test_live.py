@@ -21,6 +21,7 @@ from ai_batch.core import (
     ProviderUnavailable,
     RateLimited,
     RequestRefused,
+    Usage,
     UsageError,
 )
 from ai_batch.core.clients import DescribedClient
@@ -281,3 +282,12 @@ def test_importing_the_name_imports_no_sdk() -> None:
         "assert not {'voyageai', 'aiohttp', 'numpy'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "price"), [("voyage-4", 0.06), ("voyage-4-lite", 0.02), ("voyage-of-tomorrow", None)]
+)
+def test_what_a_million_tokens_cost(model: str, price: float | None) -> None:
+    """By Voyage's list, and nothing where that has none."""
+    found = VoyageEmbedder(api_key="k").cost(model, Usage(input_tokens=1_000_000))
+    assert found == (None if price is None else pytest.approx(price))

@@ -108,6 +108,8 @@ def note(progress: Progress, room: int = 200) -> str:
         parts.append(
             f"{progress.cost:.2f} USD" if progress.cost >= 1 else f"{progress.cost:.4f} USD"
         )
+    if progress.in_flight:
+        parts.append(f"{progress.in_flight} in flight")
     while len(parts) > 1 and len(", ".join(parts)) > room:
         parts.pop()
     return ", ".join(parts)

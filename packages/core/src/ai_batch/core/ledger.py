@@ -158,7 +158,7 @@ class Ledger(Leases):
         most = (MOST if limit is None else limit,)
         with self._database.transaction() as tx:
             jobs = tx.execute(f"{SELECT_JOBS} {NEWEST}", most)
-            counts = tx.execute(SELECT_NEWEST_TOTALS, most)
+            counts = tx.execute(SELECT_NEWEST_TOTALS, (self.now(), *most))
         totals = {row[0]: read_totals(row[1:], ()) for row in counts}
         records = map(read_job, jobs)
         return [(record, totals.get(record.id, Totals())) for record in records]
@@ -174,7 +174,7 @@ class Ledger(Leases):
             row = tx.execute(SELECT_TOTALS, (self.now(), job_id))[0]
             # Not by its answers: a shard whose answers are of no use, or only parts, was paid too.
             usages = tx.execute(
-                "SELECT route, usage, count FROM shard WHERE job_id = ? AND usage <> ?",
+                "SELECT route, usage, count FROM shard WHERE job_id = ? AND (usage <> ? OR ok > 0)",
                 (job_id, NO_USAGE),
             )
         return read_totals(row, usages)

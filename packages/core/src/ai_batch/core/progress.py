@@ -26,7 +26,12 @@ FRESH = 0.25
 
 
 def cost_of(totals: Totals, provider: Formats) -> float | None:
-    """USD for the tokens of each route at the batch price; None where one is not known."""
+    """USD for the tokens of each route at the batch price; None where one is not known.
+
+    Answers without any tokens were not counted by their vendor: they were not free.
+    """
+    if totals.uncounted:
+        return None
     total = 0.0
     for route, usage in totals.usage.items():
         price = partial(provider.cost, route, batch=True)

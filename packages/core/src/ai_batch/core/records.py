@@ -128,7 +128,8 @@ def read_job(row: Row) -> JobRecord:
 class Totals:
     """A job's shards, summed: one query, whatever their number.
 
-    ``usage`` is by route, and ``requests`` counts those that it comes from.
+    ``usage`` is by route, and ``requests`` counts those that it comes from; answers of the routes
+    in ``uncounted`` came without their tokens.
     """
 
     batches: int = 0
@@ -141,6 +142,7 @@ class Totals:
     done_remotely: int = 0
     usage: Mapping[Route, Usage] = field(default_factory=dict[Route, Usage])
     requests: Mapping[Route, int] = field(default_factory=dict[Route, int])
+    uncounted: frozenset[Route] = frozenset()
 
     @property
     def all_usage(self) -> Usage:
@@ -148,17 +150,20 @@ class Totals:
         return sum(self.usage.values(), Usage())
 
 
-COUNTS = tuple(column.name for column in fields(Totals))[:-2]
+COUNTS = tuple(column.name for column in fields(Totals))[:-3]
 
 
 def read_totals(counts: Row, usages: Sequence[Row]) -> Totals:
     """The totals of a row of counts, in the order of the fields, and of what shards have used."""
     by_route: dict[Route, Usage] = {}
     requests: dict[Route, int] = {}
+    uncounted: set[Route] = set()
     for route_text, usage_text, count in usages:
         route = Route(*json.loads(route_text))
         usage = Usage(**dict(zip(Usage.model_fields, json.loads(usage_text), strict=True)))
+        if usage == Usage():
+            uncounted.add(route)
         by_route[route] = by_route.get(route, Usage()) + usage
         requests[route] = requests.get(route, 0) + int(count)
     values = {name: int(value) for name, value in zip(COUNTS, counts, strict=True)}
-    return Totals(**values, usage=by_route, requests=requests)
+    return Totals(**values, usage=by_route, requests=requests, uncounted=frozenset(uncounted))

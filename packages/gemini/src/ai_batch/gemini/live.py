@@ -129,7 +129,7 @@ class _LiveClient:
     def cost(self, model: str, usage: Usage) -> float | None:
         """USD by Google's list prices; None for other servers and unknown models."""
         known = self._connection.is_google or self._connection.is_here
-        return cost_of(model, usage, batch=False) if known else None
+        return cost_of(model, usage) if known else None
 
     async def aclose(self) -> None:
         """Close the connections that were made here; a client of the user's stays open."""

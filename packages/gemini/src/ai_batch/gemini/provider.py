@@ -16,7 +16,7 @@ from ai_batch.core.requests import ChatRequest, Request
 from ai_batch.core.results import Outcome, Usage
 from ai_batch.gemini import wire
 from ai_batch.gemini.api import GoogleApi
-from ai_batch.gemini.prices import cost_of
+from ai_batch.gemini.prices import batch_cost_of, cost_of
 from ai_batch.gemini.settings import GeminiSettings
 
 __all__ = ["GoogleProvider"]
@@ -134,7 +134,9 @@ class GoogleProvider(ABC):
         # A server on this machine stands in for Google, so that costs can be tried out.
         if not (connection.is_google or connection.is_here):
             return None
-        return cost_of(route.model, usage, batch=batch)
+        if batch:
+            return batch_cost_of(route, usage, vertex=connection.vertex)
+        return cost_of(route.model, usage)
 
     # -- calls ------------------------------------------------------------------------------
 

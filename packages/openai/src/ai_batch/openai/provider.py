@@ -25,7 +25,8 @@ MAX_EMBEDDING_INPUTS = 50_000
 """Over all requests of a batch; same page."""
 
 BATCH_DISCOUNT = 0.5
-"""Input and output alike; same page."""
+"""Of the live price, for all endpoints of a batch, embeddings included, of which the price tables
+have no batch price: https://developers.openai.com/api/docs/guides/batch, November 2026."""
 
 CLOCK_SLACK = 300.0
 """Seconds by which the server's clock may be behind ours."""
