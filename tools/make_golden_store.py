@@ -102,14 +102,13 @@ def load_vendor(held: dict[str, Any]) -> FakeVendor:
     vendor.executed.update(held["executed"])
     vendor.files = {id: (token, _bytes(text)) for id, (token, text) in held["files"].items()}
     for fields in held["batches"]:
-        batch = FakeBatch(
-            **{
-                **fields,
-                "requests": [tuple(pair) for pair in fields["requests"]],
-                "rows": [_bytes(row) for row in fields["rows"]],
-                "fate": Fate(),
-            }
-        )
+        known: dict[str, Any] = {
+            **fields,
+            "requests": [tuple(pair) for pair in fields["requests"]],
+            "rows": [_bytes(row) for row in fields["rows"]],
+            "fate": Fate(),
+        }
+        batch = FakeBatch(**known)
         batch.fate = fate(batch)
         vendor.batches[batch.remote_id] = batch
     return vendor

@@ -58,7 +58,8 @@ def opened(tmp_path: Path, schema: str) -> Bench:
 
 def of_state(records: list[JobRecord], state: str) -> str:
     """The job that was made for a state: they were made one after the other."""
-    return sorted(record.id for record in records)[MAKER.STATES.index(state)]
+    place: int = MAKER.STATES.index(state)
+    return sorted(record.id for record in records)[place]
 
 
 def expected(state: str, number: int) -> str | None:

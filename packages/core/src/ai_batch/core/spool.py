@@ -229,10 +229,14 @@ class Spool:
         aside.mkdir(mode=0o700)
         lock = open_private(aside / PLANNING)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.write(store_id.encode())
-        lock.flush()
-        aside.rename(path)
-        _sync_folder(self._jobs)
+        try:
+            lock.write(store_id.encode())
+            lock.flush()
+            aside.rename(path)
+            _sync_folder(self._jobs)
+        except BaseException:
+            lock.close()
+            raise
         self._locks[job_id] = lock
         return JobFolder(path)
 
