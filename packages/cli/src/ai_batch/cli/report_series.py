@@ -134,8 +134,9 @@ class _Course:
         if state in OVER:
             self.collected[event["seq"]] = at
             changed.cost = self.costs[event["seq"]] or 0.0
-        self._counts[event["seq"]] = changed
-        self._add(at, count, changed)
+        if changed != count:
+            self._counts[event["seq"]] = changed
+            self._add(at, count, changed)
 
     def _add(self, at: float, before: _Count, after: _Count) -> None:
         last = self.moments[-1]

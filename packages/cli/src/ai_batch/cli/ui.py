@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import threading
 import webbrowser
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, suppress
@@ -29,9 +30,7 @@ def ui(folder: Path | None, port: int, *, show: bool) -> ExitCode:
     try:
         server = Server(pages, port)
     except (OSError, OverflowError) as error:
-        raise UsageError(
-            f"--port {port} can't be had ({error}): 0 takes any that is free"
-        ) from None
+        raise UsageError(f"--port {port} can't be had ({error}): 0 takes any free one") from None
     # Ctrl-C may come a moment before the server waits for it.
     with suppress(KeyboardInterrupt), server:
         sys.stdout.write(f"ai-batch ui: {server.link}\n")
@@ -54,6 +53,12 @@ def _opened(link: str) -> Generator[None]:
         onward = element("meta", http_equiv="refresh", content=f"0; url={link}")
         file.write(document("ai-batch", element("a", "ai-batch ui", href=link), onward))
         file.flush()
-        if not webbrowser.open(Path(file.name).as_uri()):
-            sys.stderr.write("no browser was found: open the link yourself\n")
+        # Not here: a browser in the terminal ends only when its user leaves it.
+        address = Path(file.name).as_uri()
+        threading.Thread(target=_open, args=(address,), daemon=True).start()
         yield
+
+
+def _open(address: str) -> None:
+    if not webbrowser.open(address):
+        sys.stderr.write("no browser was found: open the link yourself\n")
