@@ -32,7 +32,7 @@ SDKS = {"anthropic", "google.genai", "httpx2", "openai"}
     ("arguments", "heavy"),
     [
         (["--help"], {"pydantic", "rich", "sqlite3", "asyncio", "ai_batch.core", *SDKS}),
-        (["run", "--help"], {"rich", "sqlite3", "asyncio", "ai_batch.core", *SDKS}),
+        (["run", "--help"], {"pydantic", "rich", "sqlite3", "asyncio", "ai_batch.core", *SDKS}),
         (["jobs"], {"rich", "asyncio", "ai_batch.openai", *SDKS}),
     ],
     ids=["help", "run-help", "jobs"],

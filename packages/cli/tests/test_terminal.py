@@ -2,78 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import re
-import select
-import struct
-import termios
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from packages.cli.tests.screens import CTRL_C, Screen, Terminal
 
 from ai_batch.emulator import Timing
 
 if TYPE_CHECKING:
     from packages.cli.tests.conftest import Shell
-
-CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-CTRL_C = "\x03"
-WAIT = 60.0
-
-
-class Terminal:
-    """A command on a terminal of its own."""
-
-    def __init__(self, shell: Shell, *arguments: str) -> None:
-        self.pid, self._master = pty.fork()
-        if self.pid == 0:
-            os.chdir(shell.folder)
-            environment = {**shell.environment, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
-            command = shell.command(*arguments)
-            os.execve(command[0], command, environment)  # noqa: S606
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-        self.raw = ""
-        self.code: int | None = None
-
-    @property
-    def text(self) -> str:
-        """All that was written, without colours and movements."""
-        return CONTROL.sub("", self.raw).replace("\r", "")
-
-    def expect(self, pattern: str) -> re.Match[str]:
-        """Wait until the screen has shown this."""
-        end = time.monotonic() + WAIT
-        while (found := re.search(pattern, self.text)) is None:
-            assert time.monotonic() < end, self.text
-            assert self._read(), f"ended without {pattern!r}: {self.text}"
-        return found
-
-    def type(self, text: str) -> None:
-        """Press keys."""
-        os.write(self._master, text.encode())
-
-    def end(self) -> int:
-        """Wait for the end of the command; its exit code."""
-        if self.code is None:
-            while self._read():
-                pass
-            self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-            os.close(self._master)
-        return self.code
-
-    def _read(self) -> bool:
-        ready, _, _ = select.select([self._master], [], [], WAIT)
-        try:
-            data = os.read(self._master, 65536) if ready else b""
-        except OSError:
-            # Linux says so when the other end of a terminal is closed.
-            data = b""
-        self.raw += data.decode("utf-8", "replace")
-        return bool(data)
 
 
 @pytest.fixture
@@ -83,10 +21,11 @@ def terminal(make_shell: Callable[..., Shell]) -> Iterator[Callable[..., tuple[S
 
     def start(seconds: float, *arguments: str) -> tuple[Shell, Terminal]:
         shell = make_shell(timing=Timing(in_progress=seconds))
-        made = Terminal(
-            shell, "run", shell.table(rows=20), "--prompt", "{text}", "-p", "openai",
+        command = shell.command(
+            "run", shell.table(rows=20), "--prompt", "{text}", "-p", "openai",
             "-m", "gpt-4o-mini", "-o", "out.csv", "-O", "poll_interval=0.2", *arguments,
         )  # fmt: skip
+        made = Terminal(command, shell.folder, shell.environment)
         opened.append(made)
         return shell, made
 
@@ -112,6 +51,23 @@ def test_a_job_is_drawn_while_it_runs(
     assert "completed: 20 of 20 requests answered" in screen.text
     assert "\x1b[" in screen.raw
     assert len(shell.read_csv()) == 20
+    head, columns, batch, bar, spent, *end = screen.screen.text.splitlines()[2:]
+    assert head.split()[1] == "completed"
+    assert columns.split() == ["batch", "state", "requests", "done", "failed", "age"]
+    assert batch.split()[:5] == ["0001", "collected", "20", "20", "0"]
+    assert "100% 20/20" in bar
+    assert "tokens, " in spent
+    assert [line.partition(":")[0] for line in end] == ["completed", "results"]
+
+
+def test_a_screen_shows_what_a_terminal_would() -> None:
+    """Moves, erasures, and lines that are written over."""
+    screen = Screen(columns=10)
+
+    screen.write("first\r\nsecond\r\nthird\x1b[2A\r\x1b[2Kone\x1b[1B\r\x1b[1;31mSE\x1b[0m")
+    screen.write("\r\x1b[1B0123456789abc\b\bX")
+
+    assert screen.text.splitlines() == ["one", "SEcond", "0123456789", "aXc"]
 
 
 def test_ctrl_c_lets_go_and_says_how_to_come_back(

@@ -154,8 +154,9 @@ def test_an_overview_takes_as_many_statements_for_many_jobs(world: World) -> Non
         record = job(name, fingerprint=name, created_at=float(number))
         ledger.add_job(record, [shard(job_id=name)] if number % 2 else [])
     asked: list[str] = []
-    connection = ledger._database._connection  # type: ignore[attr-defined]
-    connection.set_trace_callback(asked.append)
+    database = ledger._database
+    assert isinstance(database, SQLiteDatabase)
+    database._connection.set_trace_callback(asked.append)
 
     everything = ledger.overview()
     statements = len(asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from typing import Annotated
 
@@ -17,19 +18,56 @@ app = typer.Typer(
     name="ai-batch",
     help="Files of prompts through the LLM vendors' batch APIs, at half the price.",
     no_args_is_help=True,
+    invoke_without_command=True,
     # What draws boxes around the help takes longer to load than all the rest.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    # Options of typer's own have no default, which it takes pydantic to find out.
+    add_completion=False,
+    add_help_option=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+COMPLETE = "_AI_BATCH_COMPLETE"
+"""Set where a shell asks what could be typed next."""
 
 
 def main() -> None:
     """Run the command ``ai-batch``."""
     import ai_batch.cli.job_commands  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
+    if COMPLETE in os.environ:
+        from ai_batch.cli.completing import answer_shells
+
+        answer_shells()
     with told():
-        app()
+        app(prog_name="ai-batch")
+
+
+@app.callback()
+def general_options(
+    context: typer.Context,
+    *,
+    install_completion: Annotated[
+        bool,
+        typer.Option("--install-completion", help="Install completion for the shell in use."),
+    ] = False,
+    show_completion: Annotated[
+        bool, typer.Option("--show-completion", help="Show what that would install.")
+    ] = False,
+    show_help: Annotated[
+        bool, typer.Option("--help", "-h", help="Show this message and exit.")
+    ] = False,
+) -> None:
+    """Options of the command as a whole."""
+    if show_help:
+        sys.stdout.write(context.get_help() + "\n")
+        leave(ExitCode.OK)
+    if install_completion or show_completion:
+        from ai_batch.cli.completing import install, show
+
+        leave(install() if install_completion else show(None))
 
 
 @app.command()
@@ -141,6 +179,16 @@ def emulator(context: typer.Context) -> None:
     # It ends by an interrupt, which may come a moment before it waits for one.
     with contextlib.suppress(KeyboardInterrupt):
         found.main(context.args)
+
+
+@app.command()
+def completion(
+    *, shell: Annotated[str, typer.Argument(help="bash, zsh or fish.", metavar="SHELL")]
+) -> None:
+    """Write the script that completes commands, options and jobs in a shell."""
+    from ai_batch.cli.completing import show
+
+    leave(show(shell))
 
 
 @app.command()

@@ -7,6 +7,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from ai_batch.cli.suggesting import suggest_jobs, suggest_models, suggest_providers
+
 __all__ = [
     "AsJson",
     "AskAbove",
@@ -36,13 +38,30 @@ Input: TypeAlias = Annotated[
     str, typer.Argument(help="JSONL, CSV, TSV, text or Parquet file; - for stdin.", metavar="INPUT")
 ]
 Job: TypeAlias = Annotated[
-    str, typer.Argument(help="A job's id, the beginning of one, or last.", metavar="JOB")
+    str,
+    typer.Argument(
+        help="A job's id, the beginning of one, or last.",
+        metavar="JOB",
+        autocompletion=suggest_jobs,
+    ),
 ]
 Provider: TypeAlias = Annotated[
-    str, typer.Option("--provider", "-p", help="Who answers: openai, anthropic, gemini, vertex.")
+    str,
+    typer.Option(
+        "--provider",
+        "-p",
+        help="Who answers: openai, anthropic, gemini, vertex.",
+        autocompletion=suggest_providers,
+    ),
 ]
 Model: TypeAlias = Annotated[
-    str | None, typer.Option("--model", "-m", help="The model; requests may name their own.")
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="The model; requests may name their own.",
+        autocompletion=suggest_models,
+    ),
 ]
 Output: TypeAlias = Annotated[
     str, typer.Option("--output", "-o", help="JSONL, CSV, TSV or Parquet file, or - for stdout.")

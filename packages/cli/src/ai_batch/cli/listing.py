@@ -11,6 +11,7 @@ from ai_batch.cli.failures import ExitCode
 from ai_batch.cli.home import Home
 from ai_batch.cli.texts import age, count
 from ai_batch.core import JobRecord
+from ai_batch.core.records import Totals
 
 __all__ = ["list_jobs"]
 
@@ -20,9 +21,8 @@ HEADER = ("job", "provider", "model", "state", "done", "failed", "age", "input")
 def list_jobs(folder: Path | None, number: int, *, as_json: bool) -> ExitCode:
     """Write the newest jobs, ``number`` of them or all for 0."""
     home = Home(folder)
-    records = home.ledger.jobs()
-    shown = records[:number] if number > 0 else records
-    rows = [_fields(home, record) for record in shown]
+    shown = home.ledger.overview(number if number > 0 else None)
+    rows = [_fields(home, record, totals) for record, totals in shown]
     if as_json:
         sys.stdout.write(json.dumps(rows) + "\n")
         return ExitCode.OK
@@ -31,13 +31,13 @@ def list_jobs(folder: Path | None, number: int, *, as_json: bool) -> ExitCode:
         return ExitCode.OK
     now = home.ledger.now()
     _table([HEADER, *(_cells(row, now) for row in rows)])
-    if len(shown) < len(records):
-        sys.stdout.write(f"... and {count(len(records) - len(shown))} older: -n 0 lists all\n")
+    older = home.ledger.count_jobs() - len(shown)
+    if older > 0:
+        sys.stdout.write(f"... and {count(older)} older: -n 0 lists all\n")
     return ExitCode.OK
 
 
-def _fields(home: Home, record: JobRecord) -> dict[str, Any]:
-    totals = home.ledger.totals(record.id)
+def _fields(home: Home, record: JobRecord, totals: Totals) -> dict[str, Any]:
     notes = home.notes(record)
     spec = record.spec
     return {
