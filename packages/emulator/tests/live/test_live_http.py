@@ -19,7 +19,7 @@ def request(text: bytes = b"x", *extra: bytes, path: bytes = b"/v1/chat/completi
     body = BODY % text
     lines = [
         b"POST %b HTTP/1.1" % path,
-        b"Host: x",
+        b"Host: localhost",
         b"Authorization: Bearer k",
         b"Content-Length: %d" % len(body),
         *extra,
@@ -87,7 +87,7 @@ def test_requests_may_come_in_pieces(emulator: Emulator, cut: int) -> None:
 
 def test_requests_may_come_before_their_turn(emulator: Emulator) -> None:
     """Those that come together are answered one after the other."""
-    other = b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n"
+    other = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer k\r\n\r\n"
     with wired(emulator) as wire:
         wire.send(request(b"one") + request(b"two") + other + request(b"three"))
         answers = [wire.answer() for _ in range(4)]
@@ -124,9 +124,9 @@ def test_a_body_in_chunks_is_read(emulator: Emulator) -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2",
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: many",
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nno colon",
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2",
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: many",
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nno colon",
     ],
 )
 def test_broken_heads_are_refused(emulator: Emulator, broken: bytes) -> None:
@@ -140,7 +140,7 @@ def test_paths_may_be_escaped_and_have_a_query(emulator: Emulator) -> None:
     """As for any other server."""
     path = b"/gemini/v1beta/models/gemini%2D2.5-flash:generateContent?key=k"
     body = b'{"contents":[{"parts":[{"text":"hi"}]}]}'
-    head = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (path, len(body))
+    head = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (path, len(body))
     with wired(emulator) as wire:
         wire.send(head + body)
         status, found = wire.answer()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Unpack
 from ai_batch.emulator.answers import check_answer
 from ai_batch.emulator.control import control_routes
 from ai_batch.emulator.faults import Fault, FaultPlan
+from ai_batch.emulator.hosts import Rule, rule_for
 from ai_batch.emulator.live_paths import LiveApp
 from ai_batch.emulator.options import OptionArguments, Options
 from ai_batch.emulator.server import ServerThread, listen
@@ -37,7 +38,8 @@ class Emulator(StartableEmulator):
 
     Args:
         home: Folder for everything that is to outlive the emulator; a temporary one if None.
-        host: Address to listen on.
+        host: Address to listen on. On one of this machine's own, calls are answered only if they
+            are made to such an address or name, and not by a web page from elsewhere.
         port: Port to listen on; a free one if 0, the same again after each restart.
         faults: What goes wrong from the start; see also `inject`.
         answer: `"echo"` repeats the last user text; `"canned"` is one constant answer; a function
@@ -104,7 +106,8 @@ class Emulator(StartableEmulator):
             raise RuntimeError(msg)
         listening = listen(self._host, self._port)
         try:
-            self._running = _Running(self, self._options, self._faults, self._home)
+            rule = rule_for(self._host)
+            self._running = _Running(self, self._options, self._faults, self._home, rule)
         except BaseException:
             listening.close()
             raise
@@ -165,14 +168,19 @@ class _Running:
     """All that exists only between start and stop."""
 
     def __init__(
-        self, emulator: Emulator, options: Options, faults: FaultPlan, home: Path | None
+        self,
+        emulator: Emulator,
+        options: Options,
+        faults: FaultPlan,
+        home: Path | None,
+        rule: Rule,
     ) -> None:
         self._temporary = home is None
         self._home = Path(tempfile.mkdtemp(prefix="ai-batch-emulator-")) if home is None else home
         self.world = World(self._home, options, faults)
         self._vendors = [make(self.world) for make in VENDORS]
         routes = [route for vendor in self._vendors for route in vendor.routes()]
-        self._app = LiveApp([*control_routes(emulator), *routes])
+        self._app = LiveApp([*control_routes(emulator), *routes], rule)
         self.server: ServerThread
 
     def serve(self, listening: socket.socket) -> None:

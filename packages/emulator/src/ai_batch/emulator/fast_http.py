@@ -92,7 +92,7 @@ class LiveProtocol(CuttableProtocol):
             return False
         end = data.find(b"\r\n\r\n")
         head = _read_head(data[:end]) if end > 0 else None
-        if head is None:
+        if head is None or not self._live.allows(head.headers):
             return False
         path, _, query = head.target.partition(b"?")
         found = self._live.find(path)
