@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -218,97 +216,11 @@ async def test_a_status_becomes_one_of_our_errors(
     assert found.message == message
 
 
-@pytest.fixture(params=["aiohttp", "httpx2"])
-def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways that the SDK has to a server: with aiohttp installed, and without."""
-    if request.param == "httpx2":
-
-        def missing(**_: object) -> None:
-            raise RuntimeError("install the extra")
-
-        monkeypatch.setattr(anthropic, "DefaultAioHttpClient", missing)
-    return str(request.param)
-
-
-@pytest.mark.parametrize("moment", ["before", "after"])
-async def test_a_cut_call_is_made_once(emulator: Emulator, transport: str, moment: Any) -> None:
-    """Neither the SDK nor its HTTP library asks again on its own, also on a connection in use."""
-    del transport
-    emulator.inject(Fault(route=ROUTE, nth=2, cut=moment))
-    async with chat(emulator) as client:
-        await client.chat(ChatRequest(messages="one"))
-        found = await failure(client)
-        # Were the second call repeated, this one would not be the third.
-        emulator.inject(Fault(route=ROUTE, nth=1, status=500))
-        await failure(client)
-    assert type(found) is ProviderUnavailable
-    assert found.retryable
-
-
-async def test_silence_ends_at_the_timeout(emulator: Emulator, transport: str) -> None:
-    """A server that says nothing is not waited for beyond ``timeout``."""
-    del transport
-    emulator.inject(Fault(route=ROUTE, delay=30.0))
-    async with chat(emulator, timeout=0.3) as client, asyncio.timeout(10):
-        assert type(await failure(client)) is ProviderUnavailable
-
-
-async def test_half_an_answer_is_none(emulator: Emulator, transport: str) -> None:
-    """An answer that is cut in its middle may be asked for again."""
-    del transport
-    emulator.inject(Fault(route=ROUTE, cut_after_bytes=20))
-    async with chat(emulator) as client:
-        assert type(await failure(client)) is ProviderUnavailable
-
-
-async def test_a_success_that_is_no_answer_is_an_error(emulator: Emulator) -> None:
-    """HTML of a proxy may pass; an answer without content is told."""
-    emulator.inject(Fault(route=ROUTE, nth=1, status=200, body="<html>"))
-    emulator.inject(Fault(route=ROUTE, nth=2, status=200, body={"type": "message"}))
-    async with chat(emulator) as client:
-        for _ in range(2):
-            found = await failure(client)
-            assert type(found) is ProviderUnavailable
-            assert found.code == "invalid_response"
-
-
 def test_bytes_that_are_no_text_are_no_answer() -> None:
     """A body in another encoding is refused, and never raises."""
     outcome = decode_body(b'{"content":[{"type":"text","text":"\xff"}]}')
     assert isinstance(outcome, ItemError)
     assert outcome.retryable
-
-
-async def test_no_secret_shows(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that repeats the key gets it neither into an error nor into the log."""
-    caplog.set_level(logging.DEBUG)
-    key = "my-very-own-key"
-    body: Any = {"type": "error", "error": {"type": key, "message": f"your key {key} is wrong"}}
-    emulator.inject(Fault(route=ROUTE, status=401, body=body))
-    async with chat(emulator, api_key=key) as client:
-        found = await failure(client)
-        assert key not in repr(client)
-    assert "your key *** is wrong" in found.message
-    assert key not in repr(vars(found))
-    assert key not in caplog.text
-
-
-def test_a_client_works_in_several_loops(emulator: Emulator) -> None:
-    """One object answers in any thread's event loop, one after another and side by side."""
-    client = AnthropicChat(model=MODEL, api_key="sk-x", base_url=emulator.anthropic_url)
-    answers: list[str] = []
-
-    async def ask(word: str) -> None:
-        several = (client.chat(ChatRequest(messages=f"{word} {n}")) for n in range(5))
-        answers.extend(answer.content for answer in await asyncio.gather(*several))
-
-    threads = [threading.Thread(target=asyncio.run, args=(ask(word),)) for word in ("a", "b")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    asyncio.run(ask("c"))
-    assert len(set(answers)) == 15
 
 
 async def test_a_users_own_client_is_used_and_left_open(emulator: Emulator) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -139,22 +136,6 @@ async def test_an_error_has_the_words_of_the_vendor(emulator: Emulator) -> None:
     assert found.request_id
 
 
-async def test_later_calls_fail_as_the_first_one(emulator: Emulator) -> None:
-    """The SDK makes the first call, and its HTTP client those after it: errors are the same."""
-    emulator.inject(Fault(route="chat.completions", status=429, retry_after=7, times=2))
-    async with chat(emulator) as client:
-        refused = [await failure(client) for _ in range(2)]
-        emulator.inject(Fault(route="chat.completions", spoil="html", times=2))
-        spoiled = [await failure(client) for _ in range(2)]
-        answer = await client.chat(ChatRequest(messages="hello"))
-
-    for first, later in (refused, spoiled):
-        assert type(first) is type(later)
-        assert {**vars(first), "request_id": ""} == {**vars(later), "request_id": ""}
-    assert refused[1].retry_after == 7
-    assert answer.content == "hello"
-
-
 async def test_the_clients_describe_themselves(emulator: Emulator) -> None:
     """Model, identity, prices and checks are there for the runner; the key is not."""
     async with chat(emulator, max_tokens=5) as client, embedder(emulator) as other:
@@ -283,67 +264,6 @@ def http(body: bytes, status: str = "200 OK") -> bytes:
 ANSWER = b'{"id":"c","model":"m","choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'
 
 
-@pytest.fixture(params=["aiohttp", "httpx2"])
-def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways that the SDK has to a server: with aiohttp installed, and without."""
-    if request.param == "httpx2":
-
-        def missing(**_: object) -> None:
-            raise RuntimeError("install the extra")
-
-        monkeypatch.setattr(openai, "DefaultAioHttpClient", missing)
-    return str(request.param)
-
-
-@pytest.mark.parametrize("first", [ANSWER, None], ids=["kept alive", "first"])
-async def test_a_cut_call_is_made_once(transport: str, first: bytes | None) -> None:
-    """Neither the SDK nor its HTTP library asks again on its own, also on a connection in use."""
-    del transport
-    whole = 0 if first is None else 1
-    server, seen = await counted(lambda call: http(ANSWER) if call <= whole else None)
-    client = OpenAIChat(model="m", base_url=url_of(server))
-    async with server:
-        for _ in range(whole):
-            assert (await client.chat(ChatRequest(messages="hello"))).content == "hi"
-        found = await failure(client)
-        await client.aclose()
-    assert isinstance(found, ProviderUnavailable)
-    assert found.retryable
-    assert len(seen) == whole + 1
-
-
-async def test_half_an_answer_is_none(transport: str) -> None:
-    """An answer that is cut in its middle may be asked for again."""
-    del transport
-    server, _ = await counted(lambda _: http(ANSWER)[:-20].replace(b"hi", b"ho"))
-    client = OpenAIChat(model="m", base_url=url_of(server), timeout=0.5)
-    async with server:
-        assert isinstance(await failure(client), ProviderUnavailable)
-        await client.aclose()
-
-
-async def test_silence_ends_at_the_timeout(emulator: Emulator, transport: str) -> None:
-    """A server that says nothing is not waited for beyond ``timeout``."""
-    del transport
-    emulator.inject(Fault(route="chat.completions", delay=30.0))
-    async with chat(emulator, timeout=0.3) as client:
-        start = time.monotonic()
-        assert isinstance(await failure(client), ProviderUnavailable)
-        assert time.monotonic() - start < 5.0
-
-
-async def test_nobody_there_is_unavailable(transport: str) -> None:
-    """A refused connection may be tried again."""
-    del transport
-    server, _ = await counted(lambda _: None)
-    url = url_of(server)
-    server.close()
-    await server.wait_closed()
-    client = OpenAIChat(model="m", base_url=url)
-    assert isinstance(await failure(client), ProviderUnavailable)
-    await client.aclose()
-
-
 @pytest.mark.parametrize(
     ("body", "kind", "code"),
     [
@@ -422,67 +342,6 @@ def test_options_that_cannot_be_meant(options: dict[str, Any], words: str) -> No
         OpenAIChat(**options)
 
 
-async def test_no_secret_shows(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that repeats the key gets it neither into an error nor into the log."""
-    caplog.set_level(logging.DEBUG)
-    key = "my-very-own-key"
-    body: Any = {"error": {"message": f"your key {key} is wrong", "code": key}}
-    emulator.inject(Fault(route="chat.completions", status=401, body=body))
-    async with chat(emulator, api_key=key) as client:
-        found = await failure(client)
-        assert key not in repr(client)
-    assert "your key *** is wrong" in found.message
-    assert key not in repr(vars(found))
-    assert key not in caplog.text
-
-
-def test_a_client_works_in_several_loops(emulator: Emulator) -> None:
-    """One object answers in any thread's event loop, one after another and side by side."""
-    client = OpenAIChat(model="gpt-4o-mini", api_key="sk-x", base_url=emulator.openai_url)
-    answers: list[str] = []
-
-    async def ask(word: str) -> None:
-        several = (client.chat(ChatRequest(messages=f"{word} {n}")) for n in range(5))
-        answers.extend(answer.content for answer in await asyncio.gather(*several))
-
-    threads = [threading.Thread(target=asyncio.run, args=(ask(word),)) for word in ("a", "b")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    asyncio.run(ask("c"))
-    assert len(set(answers)) == 15
-
-
-async def test_many_calls_are_in_flight_at_once(transport: str) -> None:
-    """Far more than an HTTP client has room for by itself wait for the server at the same time."""
-    # The other library takes ten times as long to connect them, which says nothing of the room.
-    count = 400 if transport == "aiohttp" else 200
-    arrived, release = asyncio.Semaphore(0), asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        arrived.release()
-        await release.wait()
-        writer.write(http(ANSWER))
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=2000)
-    client = OpenAIChat(model="m", base_url=url_of(server))
-    async with server:
-        calls = [
-            asyncio.ensure_future(client.chat(ChatRequest(messages="x"))) for _ in range(count)
-        ]
-        try:
-            async with asyncio.timeout(60):
-                for _ in calls:
-                    await arrived.acquire()
-        finally:
-            release.set()  # Else the server would wait for them when it is closed.
-        assert {answer.content for answer in await asyncio.gather(*calls)} == {"hi"}
-        await client.aclose()
-
-
 async def test_a_users_own_client_is_used_and_left_open(emulator: Emulator) -> None:
     """``client=`` may be async or not; its retries are not used, and it is not closed."""
     emulator.inject(Fault(route="chat.completions", nth=2, status=500))
@@ -511,29 +370,6 @@ async def test_azures_client_puts_the_model_into_the_url() -> None:
         await client.aclose()
     path = seen[0].split(b" ", 2)[1]
     assert path.startswith(b"/openai/deployments/mine/chat/completions?")
-
-
-async def test_an_answer_that_does_not_fit_its_type_is_an_error() -> None:
-    """A text that is no object of the type is told as in a batch."""
-    server, _ = await counted(lambda _: http(ANSWER))
-    client = OpenAIChat(model="m", base_url=url_of(server))
-    async with server:
-        found = await failure(client, ChatRequest(messages="x", output_type=Capital))
-        await client.aclose()
-    assert isinstance(found, RequestRefused)
-    assert found.code == "invalid_output"
-
-
-async def test_a_cancelled_call_is_just_cancelled(emulator: Emulator) -> None:
-    """A caller that gives up gets no error of ours, and the client can be used on."""
-    emulator.inject(Fault(route="chat.completions", nth=1, delay=5.0))
-    async with chat(emulator) as client:
-        call = asyncio.ensure_future(client.chat(ChatRequest(messages="x")))
-        await asyncio.sleep(0.3)
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
-        assert "again" in (await client.chat(ChatRequest(messages="again"))).content
 
 
 def test_importing_the_names_imports_no_sdk() -> None:

@@ -5,22 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib.util
-import logging
 import subprocess
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ai_batch.core import (
-    AuthenticationFailed,
     ChatRequest,
     EmbeddingRequest,
     ProviderError,
     ProviderUnavailable,
-    RateLimited,
-    RequestRefused,
     Usage,
     UsageError,
 )
@@ -130,34 +125,6 @@ async def test_what_cannot_be_done_is_not_sent(voyage: Voyage, embedder: VoyageE
     assert not voyage.seen
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (400, RequestRefused),
-        (401, AuthenticationFailed),
-        (403, AuthenticationFailed),
-        (404, RequestRefused),
-        (422, RequestRefused),
-        (429, RateLimited),
-        (500, ProviderUnavailable),
-        (502, ProviderUnavailable),
-        (503, ProviderUnavailable),
-    ],
-)
-async def test_a_status_becomes_one_of_our_errors(
-    voyage: Voyage, embedder: VoyageEmbedder, status: int, kind: type[ProviderError]
-) -> None:
-    """The kind says what to do next, the fields are the server's, and it was asked once."""
-    headers = {"retry-after": "7", "x-request-id": "req_7"}
-    voyage.answer = lambda _: (status, {"detail": "Not this one."}, headers)
-    found = await failure(embedder)
-    assert type(found) is kind
-    assert (found.status, found.code) == (status, f"http_{status}")
-    assert "Not this one." in found.message
-    assert len(voyage.seen) == 1
-    assert (found.retry_after, found.request_id) == (7.0, "req_7")
-
-
 async def test_a_status_that_the_sdk_overlooks_is_an_error(
     voyage: Voyage, embedder: VoyageEmbedder
 ) -> None:
@@ -185,68 +152,6 @@ async def test_vectors_that_are_none_are_an_error(
     """What can't be matched to the texts is not handed out, and may be asked for again."""
     voyage.answer = lambda _: (200, body, {})
     assert type(await failure(embedder)) is ProviderUnavailable
-
-
-async def test_a_cut_call_is_made_once(voyage: Voyage, embedder: VoyageEmbedder) -> None:
-    """Nobody asks again on its own, also on a connection that was in use."""
-    await embedder.embed(EmbeddingRequest(texts="x"))
-    voyage.answer = lambda _: None
-    found = await failure(embedder)
-    assert type(found) is ProviderUnavailable
-    assert found.retryable
-    assert len(voyage.seen) == 2
-
-
-@pytest.mark.filterwarnings("ignore:The 'warn' method:DeprecationWarning")  # The SDK's own.
-async def test_half_an_answer_is_none(voyage: Voyage, embedder: VoyageEmbedder) -> None:
-    """An answer that is cut in its middle may be asked for again."""
-    voyage.cut_body = True
-    assert type(await failure(embedder)) is ProviderUnavailable
-
-
-async def test_silence_ends_at_the_timeout(voyage: Voyage) -> None:
-    """A server that says nothing is not waited for beyond ``timeout``."""
-    voyage.delay = 3.0
-    client = VoyageEmbedder(base_url=voyage.url, timeout=0.2)
-    async with asyncio.timeout(2):
-        assert type(await failure(client)) is ProviderUnavailable
-    await client.aclose()
-
-
-async def test_nobody_there_is_unavailable() -> None:
-    """A refused connection may be tried again."""
-    client = VoyageEmbedder(base_url="http://127.0.0.1:9/v1")
-    assert type(await failure(client)) is ProviderUnavailable
-    await client.aclose()
-
-
-async def test_no_secret_shows(
-    voyage: Voyage, embedder: VoyageEmbedder, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A server that repeats the key gets it neither into an error nor into the log."""
-    caplog.set_level(logging.INFO)
-    voyage.answer = lambda _: (401, {"detail": "pa-my-own-key is no key"}, {})
-    found = await failure(embedder)
-    assert found.message == "*** is no key"
-    assert "pa-my-own-key" not in repr(vars(found)) + repr(embedder) + repr(embedder.identity)
-
-
-def test_a_client_works_in_several_loops(voyage: Voyage) -> None:
-    """One object answers in any thread's event loop, one after another and side by side."""
-    client = VoyageEmbedder(base_url=voyage.url)
-    sizes: list[int] = []
-
-    async def ask() -> None:
-        several = (client.embed(EmbeddingRequest(texts=TEXTS)) for _ in range(5))
-        sizes.extend(found.count for found in await asyncio.gather(*several))
-
-    threads = [threading.Thread(target=asyncio.run, args=(ask(),)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    asyncio.run(ask())
-    assert sizes == [3] * 15
 
 
 async def test_the_client_describes_itself(embedder: VoyageEmbedder, voyage: Voyage) -> None:

@@ -23,6 +23,7 @@ from ai_batch.core.results import EmbeddingResponse, Usage
 from ai_batch.core.vendor_calls import MANY
 from ai_batch.voyage import wire
 from ai_batch.voyage.errors import translated
+from ai_batch.voyage.secrecy import Server, masked_logs
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -60,10 +61,10 @@ class VoyageEmbedder:
         """
         if not model:
             raise UsageError("there is no model: give model=")
-        self._key = api_key or os.environ.get("VOYAGE_API_KEY")
-        self._url = (base_url or _url_of(self._key)).rstrip("/")
-        host = urlsplit(self._url).hostname or ""
-        if not self._key and host in {"api.voyageai.com", "ai.mongodb.com"}:
+        key = api_key or os.environ.get("VOYAGE_API_KEY")
+        self._server = Server((base_url or _url_of(key)).rstrip("/"), key)
+        host = urlsplit(self._server.url).hostname or ""
+        if not key and host in {"api.voyageai.com", "ai.mongodb.com"}:
             raise UsageError("there is no API key: set VOYAGE_API_KEY, or pass api_key=")
         self._priced = host in PRICED
         self._model = model
@@ -80,7 +81,7 @@ class VoyageEmbedder:
     def identity(self) -> dict[str, str]:
         """Options that change what is asked or of whom; the key does not."""
         truncation = str(self._truncation)
-        return {"base_url": self._url, "model": self._model, "truncation": truncation}
+        return {"base_url": self._server.url, "model": self._model, "truncation": truncation}
 
     def check(self, request: Request) -> Sequence[Problem]:
         """What Voyage can't do of the request."""
@@ -109,15 +110,16 @@ class VoyageEmbedder:
         session = await self._sessions.here()
         before = sdk.aiosession.set(session)
         try:
-            return await sdk.Embedding.acreate(
-                **asked,
-                # Servers of one's own may want no key, the SDK always does.
-                api_key=self._key or "none",
-                base_url=self._url,
-                request_timeout=self._timeout,
-            )
+            with masked_logs(self._server.key):
+                return await sdk.Embedding.acreate(
+                    **asked,
+                    # Servers of one's own may want no key, the SDK always does.
+                    api_key=self._server.key or "none",
+                    base_url=self._server.url,
+                    request_timeout=self._timeout,
+                )
         except Exception as error:  # noqa: BLE001 - the border: everything is translated
-            failure = translated(error, secret=self._key)
+            failure = translated(error, secret=self._server.key)
         finally:
             sdk.aiosession.reset(before)
         raise failure from None
