@@ -8,7 +8,7 @@ HATCH ?= .hatch/bin/hatch
 VERSIONS = 3.11 3.12 3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help test adapters check lint types fix matrix lowest dist docs demo bench lock clean
+.PHONY: help test adapters browser check lint types fix matrix lowest dist docs demo bench lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: $(HATCH) ## Run the tests; `make test ARGS="-k plan"` hands arguments to p
 
 adapters: $(HATCH) ## Run the tests with models of LangChain and Pydantic AI, which need both.
 	$(HATCH) run adapters:test $(ARGS)
+
+browser: $(HATCH) ## Run the tests of the command line's pages, which need Chromium.
+	$(HATCH) run browser:test $(ARGS)
 
 check: $(HATCH) ## Run what a change must pass: lint, types, and the tests with their coverage.
 	$(HATCH) run check

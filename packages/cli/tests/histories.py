@@ -86,7 +86,7 @@ class History:
         """A batch has ended, and its results are here."""
         now = self.ledger.now()
         shard = self.ledger.move(self.shard(job_id, seq), ShardState.ENDED, ended_at=now)
-        given = {"ok": shard.count - failed, "failed": failed, "cleaned": True}
+        given: dict[str, Any] = {"ok": shard.count - failed, "failed": failed, "cleaned": True}
         self.ledger.move(shard, ShardState.COLLECTED, **{**given, **changes})
 
     def finish(self, job_id: str, state: str = "completed") -> None:

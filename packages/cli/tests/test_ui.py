@@ -330,10 +330,10 @@ def test_a_thousand_jobs_are_listed_at_once(history: History, user: Visitor) -> 
     took: list[float] = []
     for _ in range(3):
         began = time.perf_counter()
-        answer = user("/")
+        assert user("/").status == 200
         took.append(time.perf_counter() - began)
 
-    assert "1,000 jobs" in answer.page.texts
+    assert "1,000 jobs" in user("/").page.texts
     assert min(took) < 0.5
 
 
