@@ -357,6 +357,12 @@ class Advancer:
     async def _collect(self, shard: Shard, *, cancelling: bool) -> Shard:
         try:
             return await self._collector.collect(shard, cancelling=cancelling)
+        except RemoteNotFound as error:
+            # Results may show late; those that stay away have been deleted.
+            age = self._ledger.now() - (shard.ended_at or 0.0)
+            if age < LOST_AFTER or shard.failures < MAX_FETCH_FAILURES:
+                return await self._wait(shard, error)
+            return await self._collector.lose(shard, error)
         except TRANSIENT as error:
             return await self._wait(shard, error)
         except RequestRefused as error:
