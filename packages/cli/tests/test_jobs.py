@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ai_batch.concurrent import ConcurrentProcessor
+from ai_batch.core import AuthenticationFailed, ChatRequest, ChatResponse
 from ai_batch.emulator import Timing
 from ai_batch.openai import OpenAIProcessor
 
@@ -299,6 +302,70 @@ def test_jobs_of_programs_are_listed_and_read(shell: Shell) -> None:
 
     assert [line["content"] for line in shell("results", "last").lines] == ["hello"]
     assert shell("show", "last").code == 0
+
+
+def live_job(shell: Shell, *, finished: bool) -> None:
+    """A job of live calls, as a program makes one; its ledger is in the shell's home."""
+
+    def answer(request: ChatRequest) -> ChatResponse:
+        if "bad" in str(request.messages) or not finished:
+            raise AuthenticationFailed("no")
+        return ChatResponse(content="fine")
+
+    home = shell.environment["AI_BATCH_HOME"]
+    processor = ConcurrentProcessor(chat=answer, home=home, max_attempts=1)
+    with processor, contextlib.suppress(AuthenticationFailed):
+        processor.process(["good"] if finished else ["good", "bad"])
+
+
+def test_jobs_of_live_calls_are_shown_and_read(shell: Shell) -> None:
+    """They are in the same ledger; only what needs their program's client is left to it."""
+    live_job(shell, finished=True)
+
+    shown, found = shell("show", "last"), shell("results", "last")
+    resumed, retried = shell("resume", "last"), shell("retry", "last")
+
+    assert (shown.code, found.code, resumed.code) == (0, 0, 0), shown.err + found.err + resumed.err
+    assert re.search(r"0001 +collected +1 +1 +0 ", shown.out)
+    assert [line["content"] for line in found.lines] == ["fine"]
+    assert retried.code == 2
+    assert "a job of live calls: only its program can ask again in it" in retried.err
+
+
+def test_a_job_of_live_calls_is_left_to_its_program(shell: Shell) -> None:
+    """Resume and results of one that is not finished say who can go on; cancel ends it."""
+    live_job(shell, finished=False)
+
+    assert shell("show", "last", "--json").json["state"] == "running"
+    resumed, early = shell("resume", "last"), shell("results", "last", "-o", "out.csv", "--json")
+    cancelled = shell("cancel", "last", "--yes", "--json")
+
+    assert resumed.code == 2
+    assert "only its program can go on with it, since it has the client" in resumed.err
+    assert (early.code, early.json["exit_code"]) == (6, 6)
+    assert "run its program again, which has the client" in early.json["message"]
+    assert (cancelled.code, cancelled.json["type"]) == (0, "cancelling")
+    assert [row["state"] for row in shell("jobs", "--json").json] == ["cancelling"]
+
+
+def test_each_command_speaks_to_machines(finished: Shell) -> None:
+    """--json gives one document, or one object per line, on standard output and nothing else."""
+    source = finished.write("more.txt", "four\n")
+    fixed = ("-p", "openai", "-m", "gpt-4o-mini", "--json")
+
+    assert finished("jobs", "--json").json[0]["state"] == "completed"
+    assert finished("show", "last", "--json").json["failed"] == 1
+    assert finished("results", "last", "-o", "again.csv", "--json").json["completed"] == 2
+    assert finished("cancel", "last", "--json").json["type"] == "completed"
+    assert finished("watch", "last", "--json").lines[-1]["completed"] == 2
+    assert finished("resume", "last", "--json").lines[-1]["type"] == "complete"
+    assert finished("retry", "last", "-o", "retry.csv", "--json").lines[-1]["failed"] == 1
+    assert finished("estimate", source, *fixed).json["requests"] == 1
+    assert finished("validate", source, *fixed).json == {"valid": True, "requests": 1}
+    assert finished("prune", "--json").json["deleted"] is False
+    assert finished("providers", "--json").json[0]["name"] == "anthropic"
+    done = finished("run", source, *fixed, "-o", "new.csv", "-O", "poll_interval=0.1")
+    assert done.lines[-1]["type"] == "complete"
 
 
 def test_a_job_whose_folder_is_gone_is_told(finished: Shell) -> None:

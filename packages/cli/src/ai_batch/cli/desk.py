@@ -11,8 +11,7 @@ import msgspec
 from ai_batch.cli.home import NOTES, Home, Notes
 from ai_batch.cli.making import general_options, make_processor, recorded_options, without_key
 from ai_batch.core import Estimate, JobRecord, Options, UsageError
-from ai_batch.core.jobs import Jobs, Workshop
-from ai_batch.core.native import engine_of
+from ai_batch.core.jobs import Jobs
 
 __all__ = ["Consent", "Desk", "desk_for", "desk_of"]
 
@@ -38,14 +37,14 @@ def desk_for(
     general |= {"approve": consent, "home": home.path, "ledger": home.ledger}
     try:
         options = Options(**general)
-        made = make_processor(provider, given, options).provider
+        workshop = make_processor(provider, given, options).workshop
     except UsageError:
         raise
     except (TypeError, ValueError) as error:
         # Text where a number is wanted: options of the command line have no types.
         raise UsageError(f"an option has a value that can't be meant: {error}") from None
     beside = {} if notes is None else {NOTES: msgspec.json.encode(notes)}
-    return Jobs(Workshop(made, engine_of(made)), options, beside)
+    return Jobs(workshop, options, beside)
 
 
 def desk_of(

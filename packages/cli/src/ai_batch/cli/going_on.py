@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ai_batch.cli.failures import Declined, ExitCode
 from ai_batch.cli.follow import follow
 from ai_batch.cli.follow import watch as look_on
 from ai_batch.cli.home import Home
-from ai_batch.cli.making import read_options
+from ai_batch.cli.making import how_to_go_on, needs_program, read_options
 from ai_batch.cli.outputs import check_output
 from ai_batch.cli.texts import count, plural
 from ai_batch.core import JobRecord, UsageError
@@ -34,6 +35,8 @@ def resume(
     """Work on a job to its end, and write its results where they were wanted."""
     home = Home(folder)
     record = home.find(wanted)
+    if not record.finished:
+        _check_own(record, "go on with")
     target = output or home.notes(record).output
     _check_target(target, as_json=as_json)
     options = {"base_url": given["base_url"], **read_options(given["options"])}
@@ -42,6 +45,15 @@ def resume(
         return _to_the_end(home, desk, _attached(home, desk, record), target, as_json=as_json)
     finally:
         desk.close()
+
+
+def _check_own(record: JobRecord, what: str) -> None:
+    """Raises ``UsageError`` for a job that needs the client of the program that made it."""
+    if needs_program(record.provider):
+        raise UsageError(
+            f"{record.id} is a job of live calls: only its program can {what} it, since it has "
+            "the client; `ai-batch show` and `ai-batch results` read it"
+        )
 
 
 def _check_target(target: str | None, *, as_json: bool) -> None:
@@ -94,7 +106,7 @@ def watch(folder: Path | None, wanted: str, *, as_json: bool) -> ExitCode:
 
 
 def _nobody(record: JobRecord) -> None:
-    sys.stderr.write(f"no process seems to work on it: ai-batch resume {record.id}\n")
+    sys.stderr.write(f"no process seems to work on it: {how_to_go_on(record)}\n")
 
 
 def cancel(
@@ -111,11 +123,16 @@ def cancel(
     record = home.find(wanted)
     if record.finished:
         sys.stderr.write(f"{record.id} is {record.state} already\n")
+        if as_json:
+            line = {"type": record.state, "job": record.id}
+            sys.stdout.write(json.dumps(line) + "\n")
         return ExitCode.OK
     asked = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     if asked and not is_yes(f"Cancel {record.id}, {plural(record.total, 'request')}?"):
         raise Declined(f"{record.id} goes on")
     _check_target(output, as_json=as_json)
+    if needs_program(record.provider):
+        return _cancel_of_program(home, record, as_json=as_json)
     desk = desk_of(home, record, read_options(given["options"]))
     try:
         home.ledger.cancel_job(record.id)
@@ -126,27 +143,52 @@ def cancel(
     return ExitCode.OK if code is ExitCode.DECLINED else code
 
 
-def results(folder: Path | None, wanted: str, output: str) -> ExitCode:
+def _cancel_of_program(home: Home, record: JobRecord, *, as_json: bool) -> ExitCode:
+    """Whoever works on the job stops asking; where nobody does, nothing is asked anyway."""
+    state = home.ledger.cancel_job(record.id).state
+    if as_json:
+        sys.stdout.write(json.dumps({"type": "cancelling", "job": record.id}) + "\n")
+    sys.stderr.write(
+        f"{record.id} is {state}: its program asks nothing any more, and ends it; if that does "
+        "not run now, it does when it is run again\n"
+    )
+    return ExitCode.OK
+
+
+def results(folder: Path | None, wanted: str, output: str, *, as_json: bool) -> ExitCode:
     """Write the results of a finished job."""
     home = Home(folder)
     record = home.find(wanted)
     if not record.finished:
-        done = home.ledger.totals(record.id)
-        sys.stderr.write(
-            f"ai-batch: {record.id} is {record.state}, {count(done.completed + done.failed)} of "
-            f"{count(record.total)} requests are done: ai-batch resume {record.id}\n"
-        )
-        return ExitCode.UNFINISHED
-    check_output(output)
+        return _unfinished(home, record, as_json=as_json)
+    _check_target(output, as_json=as_json)
     desk = desk_of(home, record, offline=True)
     try:
         response = _attached(home, desk, record).join()
         deliver(home, response, output)
     finally:
         desk.close()
-    if output != "-":
+    if as_json:
+        counts = {"completed": response.completed, "failed": response.failed}
+        line = {"type": "results", "job": record.id, **counts, "output": output}
+        sys.stdout.write(json.dumps(line) + "\n")
+    elif output != "-":
         sys.stderr.write(f"{plural(response.total, 'result')}: {output}\n")
     return ExitCode.SOME_FAILED if response.failed else ExitCode.OK
+
+
+def _unfinished(home: Home, record: JobRecord, *, as_json: bool) -> ExitCode:
+    totals = home.ledger.totals(record.id)
+    done = totals.completed + totals.failed
+    text = (
+        f"{record.id} is {record.state}, {count(done)} of {count(record.total)} requests are done: "
+        f"{how_to_go_on(record)}"
+    )
+    sys.stderr.write(f"ai-batch: {text}\n")
+    if as_json:
+        line = {"type": "error", "message": text, "exit_code": int(ExitCode.UNFINISHED)}
+        sys.stdout.write(json.dumps(line) + "\n")
+    return ExitCode.UNFINISHED
 
 
 def retry(
@@ -162,7 +204,8 @@ def retry(
     home = Home(folder)
     record = home.find(wanted)
     if not record.finished:
-        raise UsageError(f"{record.id} is not finished: ai-batch resume {record.id}")
+        raise UsageError(f"{record.id} is not finished: {how_to_go_on(record)}")
+    _check_own(record, "ask again in")
     _check_target(output, as_json=as_json)
     desk = desk_of(home, record, read_options(options), consent=question, output=output)
     try:

@@ -88,11 +88,12 @@ def results(
     job: args.Job,
     output: args.Output = "-",
     home: args.HomeFolder = None,
+    as_json: args.AsJson = False,
 ) -> None:
     """Write the results of a finished job once more; nothing is sent."""
     from ai_batch.cli.going_on import results
 
-    leave(results(home, job, output))
+    leave(results(home, job, output, as_json=as_json))
 
 
 @app.command()

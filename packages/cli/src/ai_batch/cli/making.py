@@ -6,11 +6,28 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
-from ai_batch.core import JobRecord, NativeProcessor, Options, UsageError, load_provider
+from ai_batch.core import (
+    JobRecord,
+    NativeProcessor,
+    Options,
+    Request,
+    UsageError,
+    load_provider,
+)
+from ai_batch.core.processor import DurableProcessor
 
-__all__ = ["SECRET", "make_processor", "read_options", "recorded_options", "without_key"]
+__all__ = [
+    "SECRET",
+    "check_provider",
+    "how_to_go_on",
+    "make_processor",
+    "needs_program",
+    "read_options",
+    "recorded_options",
+    "without_key",
+]
 
 SECRET = frozenset(
     {"api_key", "extra_headers", "client", "credentials", "home", "ledger", "runtime"}
@@ -51,26 +68,48 @@ def parameters_of(name: str) -> set[str]:
     return set(inspect.signature(_class_of(name)).parameters)
 
 
-def _class_of(name: str) -> type[NativeProcessor]:
-    kind = cast("type[object]", load_provider(name))
-    if not issubclass(kind, NativeProcessor):
+def _class_of(name: str) -> type[DurableProcessor]:
+    return cast("type[DurableProcessor]", load_provider(name))
+
+
+def needs_program(name: str) -> bool:
+    """Whether only a program has what answers: a client, and not a vendor's batch API."""
+    return not issubclass(_class_of(name), NativeProcessor)
+
+
+def check_provider(name: str) -> None:
+    """Raises ``UsageError`` for a provider that this command can't ask."""
+    if needs_program(name):
         raise UsageError(
             f"{name} has no batch API: its jobs need a client, which only a program can give"
         )
-    return kind
 
 
-def make_processor(name: str, given: Mapping[str, Any], options: Options) -> NativeProcessor:
+def how_to_go_on(record: JobRecord) -> str:
+    """What somebody does to have a job worked on."""
+    if needs_program(record.provider):
+        return "run its program again, which has the client"
+    return f"ai-batch resume {record.id}"
+
+
+def make_processor(name: str, given: Mapping[str, Any], options: Options) -> DurableProcessor:
     """A provider's processor. Raises ``UsageError`` for options that it does not have.
 
-    ``model`` becomes the model of embeddings as well where the provider has these.
+    ``model`` becomes the model of embeddings as well where the provider has these. One that needs
+    a client of the user's is made for reading.
     """
     kind = _class_of(name)
+    if needs_program(name):
+        given = {"chat": _nobody, "embedder": _nobody}
     own = {key: value for key, value in given.items() if value is not None}
     if "model" in own and "embedding_model" in parameters_of(name):
         own.setdefault("embedding_model", own["model"])
-    make = cast("Callable[..., NativeProcessor]", kind)
+    make = cast("Callable[..., DurableProcessor]", kind)
     return make(**own, home=options.home, ledger=options.ledger)
+
+
+def _nobody(request: Request) -> NoReturn:
+    raise UsageError(f"request {request.id!r} needs its program's client")
 
 
 def general_options(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ai_batch.cli.desk import Consent, Desk, desk_for
 from ai_batch.cli.display import choose_display
 from ai_batch.cli.failures import ExitCode, leave
 from ai_batch.cli.home import Home, Notes
-from ai_batch.cli.making import parameters_of, read_options, without_key
+from ai_batch.cli.making import check_provider, parameters_of, read_options, without_key
 from ai_batch.cli.outputs import check_output
 from ai_batch.cli.requests import Asking, requests_of
 from ai_batch.cli.texts import age, count, plural
@@ -91,10 +91,12 @@ class Wanted:
 
     def desk(self, home: Home, consent: Consent | None = None, **options: Any) -> Desk:
         """What the job is planned and run with."""
+        check_provider(self.provider)
         return desk_for(home, self.provider, self.given(), consent=consent, **options)
 
     def offline_desk(self, home: Home) -> Desk:
         """What can only plan: no key needs to be there."""
+        check_provider(self.provider)
         return desk_for(home, self.provider, {**without_key(self.provider), **self.given()})
 
 

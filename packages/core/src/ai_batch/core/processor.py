@@ -61,6 +61,11 @@ class DurableProcessor:
                 self._jobs_made = Jobs(self._make_workshop(), self._options)
             return self._jobs_made
 
+    @property
+    def workshop(self) -> Workshop:
+        """How its jobs are planned, worked on and read: for programs that list or export jobs."""
+        return self._make_workshop()
+
     # -- what a user calls ------------------------------------------------------------------
 
     def process(self, requests: Requests) -> BatchResponse:
