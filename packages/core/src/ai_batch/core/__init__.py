@@ -65,8 +65,10 @@ from ai_batch.core.results import (
     Result,
     Usage,
 )
+from ai_batch.core.seals import SpoolDamaged
 
 if TYPE_CHECKING:
+    from ai_batch.core.checkup import Damage
     from ai_batch.core.job import Job
     from ai_batch.core.ledger import Ledger
 
@@ -80,6 +82,7 @@ __all__ = [
     "ChatRequest",
     "ChatResponse",
     "CompleteEvent",
+    "Damage",
     "DescribedClient",
     "Document",
     "Embedder",
@@ -121,6 +124,7 @@ __all__ = [
     "RequestRefused",
     "Result",
     "Role",
+    "SpoolDamaged",
     "Text",
     "Thinking",
     "Tool",
@@ -144,6 +148,10 @@ def __getattr__(name: str) -> object:
         from ai_batch.core.job import Job
 
         return Job
+    if name == "Damage":
+        from ai_batch.core.checkup import Damage
+
+        return Damage
     if name == "Ledger":
         from ai_batch.core.ledger import Ledger
 

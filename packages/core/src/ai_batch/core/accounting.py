@@ -233,6 +233,29 @@ class Accountant:
                 error = ItemError(code=fault.code or "refused", message=fault.message)
                 self._put_local(position, error)
 
+    def blame_row(self, row: bytes) -> None:
+        """Give a request the error of a row that ``dump_local`` made for it."""
+        local = _read_local(row)
+        position = self._place_of(local.index)
+        if position is not None:
+            self._put_local(position, ItemError.model_validate(local.error))
+
+    def keep(self, position: int, place: Place, row: bytes) -> None:
+        """Take a row that was accounted for before, and is where it was then."""
+        error = None
+        if place.source != Source.JOINED:
+            error = self._provider.scan(row, self._shard.route).error
+        self._verdicts[position] = _verdict(error)
+        _put(self._table, position, place)
+
+    def leave(self, indices: Iterable[int]) -> None:
+        """Mark what child shards have been given to ask again."""
+        for position in map(self._place_of, indices):
+            if position is None:
+                continue
+            self._table.put(position, 0, 0, Source.LOCAL, retried=True)
+            self._verdicts[position] = _RETRY
+
     def ask_again(self) -> None:
         """Leave every request that has no row to a child shard."""
         for position in range(self._shard.count):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ai_batch.core import blocking
 from ai_batch.core.errors import BatchFailed, VendorFault
@@ -13,6 +13,9 @@ from ai_batch.core.progress import read_progress
 from ai_batch.core.requests import ChatRequest, OutputSchema, Request
 from ai_batch.core.results import BatchResponse, Result
 from ai_batch.core.run import JobContext, JobRun
+
+if TYPE_CHECKING:
+    from ai_batch.core.checkup import Damage
 
 __all__ = ["Job"]
 
@@ -171,6 +174,41 @@ class Job:
         if self._run is not None:
             self._run.engine.wake()
         return await self._join(None)
+
+    # -- on disk ----------------------------------------------------------------------------
+
+    def check(self) -> list[Damage]:
+        """Read all that the job has on disk; what of it is not as it was written, and what helps.
+
+        Nothing needs to be checked before results are read: what is damaged is never given.
+        """
+        from ai_batch.core.checkup import damage_of_job
+
+        shards = self._context.ledger.shards(self.id)
+        return list(damage_of_job(self._context.folder, shards, self.total))
+
+    async def arepair(self) -> list[Damage]:
+        """Bring damaged results back without asking any model; what is damaged still.
+
+        They are downloaded again where the provider still has them. Of others, whole answers are
+        kept, and the rest become errors (``damaged_row``), which ``retry_failed`` asks again.
+        Raises ``ProviderError`` where the provider can't be reached; the same call then goes on.
+        """
+        from ai_batch.core.repair import Repair
+
+        context = self._context
+        repair = Repair(
+            ledger=context.ledger,
+            folder=context.folder,
+            formats=context.provider,
+            runtime=context.options.runtime,
+        )
+        await self._there(lambda: repair.run(context.ledger.shards(self.id)))
+        return self.check()
+
+    def repair(self) -> list[Damage]:
+        """Like ``arepair``, blocking."""
+        return blocking.call(self.arepair())
 
     def retry_failed(self) -> Job:
         """A new job with just the requests that failed, their ids unchanged.

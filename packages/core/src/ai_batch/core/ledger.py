@@ -201,6 +201,13 @@ class Ledger(Leases):
                 self._log(tx, shard.job_id, shard, detail={"ok": answered, "failed": failed})
         return changed
 
+    def recount(self, shard: Shard, *, ok: int, failed: int) -> None:
+        """Set what a collected shard came to, whoever holds it: its rows have been repaired."""
+        with self._database.transaction() as tx:
+            set_columns(tx, shard, ok=ok, failed=failed)
+            detail = {"repaired": True, "ok": ok, "failed": failed}
+            self._log(tx, shard.job_id, shard, detail=detail)
+
     def move(
         self, shard: Shard, to: ShardState, *, children: Sequence[Shard] = (), **changes: Any
     ) -> Shard:

@@ -14,7 +14,7 @@ from ai_batch.core.accounting import load_local
 from ai_batch.core.errors import LedgerError
 from ai_batch.core.places import index_of, position_of
 from ai_batch.core.provider import Formats
-from ai_batch.core.requestlog import Head, RequestLog
+from ai_batch.core.requestlog import AGAIN, Head, RequestLog
 from ai_batch.core.requests import Request
 from ai_batch.core.results import ChatResponse, ItemError, Outcome, Result
 from ai_batch.core.rows import MEND, UNREADABLE, Place, RowTable, Source, rows_between
@@ -23,19 +23,27 @@ from ai_batch.core.spool import JobFolder, members_of
 from ai_batch.core.state import TERMINAL, Shard
 from ai_batch.core.structured import parse_answer
 
-__all__ = ["ResultReader"]
+__all__ = ["ResultReader", "ShardRows"]
 
 
-class _ShardRows:
+PLACES = frozenset(Source) - {Source.NONE}
+
+
+class ShardRows:
     """One shard's rows, open for reading."""
 
     def __init__(self, folder: JobFolder, shard: Shard) -> None:
+        """Raises ``SpoolDamaged`` where its table, or what it holds, can't be trusted."""
         self.shard = shard
         self.members = members_of(folder, shard)
         self.table = RowTable.read(folder.file(shard.name, "rows"), shard.count)
         self._files: dict[int, int] = {}
         self._folder = folder
         self._next = 0
+
+    def places(self) -> Iterator[Place]:
+        """Where the rows are, in the order of the requests."""
+        return (self.table[position] for position in range(self.shard.count))
 
     def position(self, index: int) -> int | None:
         """Where the request stands in the shard, asked for in ascending order."""
@@ -48,6 +56,7 @@ class _ShardRows:
         return place if place < len(members) and members[place] == index else None
 
     def row(self, place: Place) -> bytes:
+        """The row at a place. Raises ``SpoolDamaged`` when it is not what was written."""
         if place.source not in self._files:
             self._files[place.source] = self._opened(place)
         row = os.pread(self._files[place.source], place.length, place.offset)
@@ -56,6 +65,9 @@ class _ShardRows:
         return row
 
     def _path(self, place: Place) -> Path:
+        if place.source not in PLACES:
+            path = self._folder.file(self.shard.name, "rows")
+            raise SpoolDamaged(path, f"it names a file {place.source}", MEND)
         return self._folder.file(self.shard.name, Source(place.source).kind)
 
     def _opened(self, place: Place) -> int:
@@ -66,6 +78,7 @@ class _ShardRows:
             raise SpoolDamaged(path, "it is missing", MEND) from None
 
     def close(self) -> None:
+        """Close the files."""
         for descriptor in self._files.values():
             os.close(descriptor)
         self._files.clear()
@@ -109,13 +122,16 @@ class ResultReader:
         stop = self._total if stop is None else min(stop, self._total)
         if start >= stop:
             return
-        waiting = self._relevant(start, stop)
-        active: list[_ShardRows] = []
+        waiting, last = self._relevant(start, stop), start - 1
+        active: list[ShardRows] = []
         log = RequestLog(self._folder)
         try:
-            for index, head in enumerate(islice(log.heads(start), stop - start), start):
-                active = _activate(self._folder, waiting, active, index)
-                yield self._result(active, index, head)
+            for last, head in enumerate(islice(log.heads(start), stop - start), start):
+                active = _activate(self._folder, waiting, active, last)
+                yield self._result(active, last, head)
+            if last != stop - 1:
+                found = f"it holds {last + 1} requests of {self._total}"
+                raise SpoolDamaged(self._folder.requests, found, AGAIN)
         finally:
             log.close()
             for rows in active:
@@ -130,7 +146,7 @@ class ResultReader:
         ]
         return sorted(found, key=lambda shard: (-shard.first_index, -shard.seq))
 
-    def _result(self, active: Sequence[_ShardRows], index: int, head: Head) -> Result:
+    def _result(self, active: Sequence[ShardRows], index: int, head: Head) -> Result:
         for rows in active:
             position = rows.position(index)
             if position is None:
@@ -145,7 +161,7 @@ class ResultReader:
 
         Leaves out the requests whose position has a mark in ``given``.
         """
-        rows = _ShardRows(self._folder, shard)
+        rows = ShardRows(self._folder, shard)
         try:
             with RequestLog(self._folder) as log:
                 for position, index in enumerate(rows.members):
@@ -180,7 +196,7 @@ class ResultReader:
                 given[position] = 1
                 yield self._result_of(outcome, index, log.head(index), self._attempts(row, shard))
 
-    def _make(self, rows: _ShardRows, place: Place, index: int, head: Head) -> Result:
+    def _make(self, rows: ShardRows, place: Place, index: int, head: Head) -> Result:
         row = rows.row(place)
         outcome = self._outcome(row, place.source, rows.shard)
         attempts = rows.shard.attempt
@@ -220,15 +236,15 @@ def _load_request(folder: JobFolder, index: int) -> Request:
 
 
 def _activate(
-    folder: JobFolder, waiting: list[Shard], active: list[_ShardRows], index: int
-) -> list[_ShardRows]:
+    folder: JobFolder, waiting: list[Shard], active: list[ShardRows], index: int
+) -> list[ShardRows]:
     """Open the shards that begin at ``index``, close those that end before; children first."""
     if not (waiting and waiting[-1].first_index <= index) and not any(
         rows.shard.last_index < index for rows in active
     ):
         return active
     while waiting and waiting[-1].first_index <= index:
-        active.append(_ShardRows(folder, waiting.pop()))
+        active.append(ShardRows(folder, waiting.pop()))
     for rows in active:
         if rows.shard.last_index < index:
             rows.close()

@@ -133,11 +133,16 @@ class RequestLog:
         if len(both) < 2 * size:
             raise SpoolDamaged(self._folder.offsets, f"it has no request {index}", AGAIN)
         start, end = self._place.unpack_from(both), self._place.unpack_from(both, size)
-        line = os.pread(self._lines, max(end[0] - start[0], 0), start[0])
+        if not start[0] < end[0] <= self._size():
+            raise self._changed(index)
+        line = os.pread(self._lines, end[0] - start[0], start[0])
         whole = line.endswith(b"\n") and len(line) == end[0] - start[0]
         if not whole or (self._checked and zlib.crc32(line) != start[1]):
             raise self._changed(index)
         return line[:-1]
+
+    def _size(self) -> int:
+        return os.fstat(self._lines).st_size
 
     def _changed(self, index: int) -> SpoolDamaged:
         found = f"the request at index {index} is not what was written"
@@ -153,19 +158,19 @@ class RequestLog:
 
     def ids(self, start: int) -> Iterator[str]:
         """The ids of the requests from ``start`` on, in order."""
-        for line in self._lines_from(start):
+        for line in self.lines(start):
             yield _read_id(line).id
 
     def heads(self, start: int) -> Iterator[Head]:
         """The heads of the requests from ``start`` on, in order."""
-        return map(_read_head, self._lines_from(start))
+        return map(_read_head, self.lines(start))
 
-    def _lines_from(self, start: int) -> Iterator[bytes]:
-        """The lines from ``start`` to the last one, as ``line`` gives them."""
+    def lines(self, start: int) -> Iterator[bytes]:
+        """The lines of the requests from ``start`` on, in order, with their ends."""
         places = chain.from_iterable(map(self._place.iter_unpack, self._blocks_from(start)))
         first = next(places, None)
-        if first is None:
-            return
+        if first is None or first[0] > self._size():
+            raise self._changed(start)
         index, crc, checked = start, zlib.crc32, self._checked
         with self._folder.requests.open("rb", buffering=1 << 18) as file:
             file.seek(first[0])

@@ -42,7 +42,7 @@ _OLD_PLACE = struct.Struct("<QIBB2x")
 
 _MAGIC = b"aibrows2"
 
-MEND = "the job's mend() brings back what the provider still has"
+MEND = "the job's repair() brings back what the provider still has"
 """What helps against damaged results."""
 
 check_of = zlib.crc32

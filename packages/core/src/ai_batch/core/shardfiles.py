@@ -21,7 +21,14 @@ from ai_batch.core.spool import JobFolder, LineWriter, members_of, write_members
 from ai_batch.core.state import Shard, ShardState, token_for
 from ai_batch.core.tokens import estimate_tokens
 
-__all__ = ["halves", "renewal", "sound_input", "write_child", "write_input"]
+__all__ = [
+    "halves",
+    "input_damage",
+    "renewal",
+    "sound_input",
+    "write_child",
+    "write_input",
+]
 
 logger = logging.getLogger("ai_batch.engine")
 
@@ -58,7 +65,7 @@ def sound_input(folder: JobFolder, shard: Shard, provider: Formats) -> Shard:
     What a vendor would answer to a changed input is paid for, and looks like any other answer.
     """
     path = folder.file(shard.name, "input.jsonl")
-    found = _damage_of(path, shard)
+    found = input_damage(path, shard, fresh=FRESH)
     if found is None:
         return shard
     logger.warning("%s is damaged: %s; writing it again from the job's requests", path, found)
@@ -67,13 +74,17 @@ def sound_input(folder: JobFolder, shard: Shard, provider: Formats) -> Shard:
     return written.evolve(tokens=shard.tokens)
 
 
-def _damage_of(path: Path, shard: Shard) -> str | None:
+def input_damage(path: Path, shard: Shard, *, fresh: float = 0.0) -> str | None:
+    """What is wrong with a shard's input; None where it is as it was written.
+
+    One that is younger than ``fresh`` seconds is only measured.
+    """
     try:
         with path.open("rb") as file:
             state = os.fstat(file.fileno())
             if state.st_size != shard.bytes:
                 return f"it holds {state.st_size} bytes of {shard.bytes}"
-            if shard.input_check is None or 0 <= time.time() - state.st_mtime < FRESH:
+            if shard.input_check is None or 0 <= time.time() - state.st_mtime < fresh:
                 return None
             check = 0
             while block := file.read(BLOCK):

@@ -175,6 +175,16 @@ class JobFolder:
             aside.replace(path)
             _sync_folder(self.path)
 
+    @contextlib.contextmanager
+    def alone(self) -> Generator[None, None, None]:
+        """Nobody else is in such a block on the same folder."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
     def withdraw(self, path: Path) -> None:
         """Delete a file that an earlier try may have put in place."""
         with self.guard():
