@@ -35,7 +35,7 @@ class Script:
 
     def start(self) -> subprocess.Popen[bytes]:
         """A new process."""
-        arguments = [sys.executable, self.program, self.home, self.notes, str(self.count)]
+        arguments = [sys.executable, *map(str, (self.program, self.home, self.notes, self.count))]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(arguments, env=environment)
         self.running.append(process)

@@ -136,3 +136,17 @@ def test_tokens_are_estimated_from_bytes_rather_too_high() -> None:
     assert 125 <= english <= 160
     assert estimate_tokens(ChatRequest(messages="\u65e5\u672c" * 100)) > 150
     assert estimate_tokens(EmbeddingRequest(texts=["a", "b", "c"])) == 3
+
+
+class Node(BaseModel):
+    """A type that holds itself."""
+
+    children: list[Node]
+
+
+def test_the_schema_of_a_type_that_holds_itself_begins_with_an_object() -> None:
+    """Pydantic begins with a reference, and libraries look for the properties there."""
+    schema = output_schema(Node).json_schema
+    assert (schema["type"], list(schema["properties"])) == ("object", ["children"])
+    assert schema["properties"]["children"]["items"] == {"$ref": "#/$defs/Node"}
+    assert schema["$defs"]["Node"]["properties"] == schema["properties"]

@@ -176,7 +176,7 @@ def _mended(outcome: OutcomeT) -> OutcomeT:
         fields["thoughts"] = [thought.__dict__ for thought in outcome.thoughts]
         fields["parsed"] = None
     kept = {name: fields.pop(name) for name in ("body", "data", "usage") if name in fields}
-    return type(outcome).model_validate({**_plain(fields, 0), **kept})
+    return cast("OutcomeT", type(outcome).model_validate({**_plain(fields, 0), **kept}))
 
 
 def _plain(value: object, depth: int) -> Any:

@@ -74,7 +74,18 @@ def _schema_of_type(output_type: Hashable) -> OutputSchema:
         schema = TypeAdapter[object](cast("Any", output_type)).json_schema()
     except (PydanticUserError, PydanticUndefinedAnnotation, NameError) as error:
         raise TypeError(f"output_type {output_type!r} has no JSON schema: {error}") from None
-    return OutputSchema.of(getattr(output_type, "__name__", "output"), schema)
+    return OutputSchema.of(getattr(output_type, "__name__", "output"), _rooted(schema))
+
+
+def _rooted(schema: JSONObject) -> JSONObject:
+    """The schema with an object at its root, where pydantic refers to one that holds itself.
+
+    Vendors and libraries look there for the properties.
+    """
+    reference = str(schema.get("$ref", ""))
+    found = schema.get("$defs", {}).get(reference.removeprefix("#/$defs/"))
+    beside = {name: value for name, value in schema.items() if name != "$ref"}
+    return schema if found is None else {**found, **beside}
 
 
 def _as_messages(value: object) -> object:

@@ -48,6 +48,10 @@ KINDS: dict[int, type[ProviderError]] = {
 }
 
 
+TRANSPORT = "transport"
+"""The fixture that goes through an SDK's ways to a server."""
+
+
 def _fast(_: object) -> str:
     return "fast"
 
@@ -62,7 +66,7 @@ class WithClient:
         super().__init_subclass__(**options)
         subject: LiveSubject | None = getattr(cls, "subject", None)
         if subject is not None and subject.plain is None:
-            cls.transport = pytest.fixture(_fast)
+            setattr(cls, TRANSPORT, pytest.fixture(_fast))
 
     @pytest.fixture
     def server(self) -> Iterator[LiveServer]:
