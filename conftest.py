@@ -1,13 +1,26 @@
-"""What holds in every test: a clean environment, and no network beyond this machine."""
+"""What holds in every test: a clean environment, and no network beyond this machine.
+
+And what the tests of all providers begin with: an emulator, and some questions.
+"""
+
+from __future__ import annotations
 
 import ipaddress
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from ai_batch.core import ChatRequest
+    from ai_batch.emulator import Emulator
 
 # Keys, addresses and settings of a developer's own shell, by the start of their names.
 FOREIGN = ("AI_BATCH_", "ANTHROPIC_", "AZURE_", "GEMINI_", "GOOGLE_", "OPENAI_", "VOYAGE_")
@@ -59,3 +72,49 @@ def _refuse_unless_here(host: object) -> None:
         here = False
     if not here:
         raise RuntimeError(f"A test tried to reach {name}; tests reach nothing but this machine.")
+
+
+@pytest.fixture
+def make_emulator() -> Iterator[Callable[..., Emulator]]:
+    """Make an emulator with these options."""
+    # Only now: not every environment of tests has a server.
+    from ai_batch.emulator import Emulator
+
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> Emulator:
+            return stack.enter_context(Emulator(**options))
+
+        yield make
+
+
+@pytest.fixture
+def emulator(make_emulator: Callable[..., Emulator]) -> Emulator:
+    """An emulator as it comes."""
+    return make_emulator()
+
+
+@pytest.fixture
+def questions() -> list[ChatRequest]:
+    """Three different requests."""
+    from ai_batch.core import ChatRequest
+
+    return [ChatRequest(id=f"q{n}", messages=f"question {n}") for n in range(3)]
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[httpx2.Request]:
+    """Every HTTP request that an async client sends, in order."""
+    import httpx2
+
+    seen: list[httpx2.Request] = []
+    transport: Any = httpx2.AsyncHTTPTransport
+    original = transport.handle_async_request
+
+    async def handle(self: object, request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        response: httpx2.Response = await original(self, request)
+        return response
+
+    monkeypatch.setattr(transport, "handle_async_request", handle)
+    return seen

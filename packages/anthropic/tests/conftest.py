@@ -7,34 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from ai_batch.anthropic import AnthropicProcessor
 from ai_batch.anthropic.client import ClientSettings
 from ai_batch.anthropic.provider import AnthropicProvider
 from ai_batch.anthropic.settings import AnthropicSettings
-from ai_batch.core import ChatRequest
 from ai_batch.emulator import Emulator
 
 MakeProcessor = Callable[..., AnthropicProcessor]
-
-
-@pytest.fixture
-def make_emulator() -> Iterator[Callable[..., Emulator]]:
-    """Make an emulator with these options."""
-    with ExitStack() as stack:
-
-        def make(**options: Any) -> Emulator:
-            return stack.enter_context(Emulator(**options))
-
-        yield make
-
-
-@pytest.fixture
-def emulator(make_emulator: Callable[..., Emulator]) -> Emulator:
-    """An emulator as it comes."""
-    return make_emulator()
 
 
 @pytest.fixture
@@ -60,28 +41,6 @@ def make_processor(tmp_path: Path) -> Iterator[MakeProcessor]:
 def processor(emulator: Emulator, make_processor: MakeProcessor) -> AnthropicProcessor:
     """A processor as it comes."""
     return make_processor(emulator)
-
-
-@pytest.fixture
-def questions() -> list[ChatRequest]:
-    """Three different requests."""
-    return [ChatRequest(id=f"q{n}", messages=f"question {n}") for n in range(3)]
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[httpx2.Request]:
-    """Every HTTP request that an async client sends, in order."""
-    seen: list[httpx2.Request] = []
-    transport: Any = httpx2.AsyncHTTPTransport
-    original = transport.handle_async_request
-
-    async def handle(self: object, request: httpx2.Request) -> httpx2.Response:
-        seen.append(request)
-        response: httpx2.Response = await original(self, request)
-        return response
-
-    monkeypatch.setattr(transport, "handle_async_request", handle)
-    return seen
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from ai_batch.core import ChatRequest
@@ -43,23 +42,6 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody's own settings of Google's libraries decide a test."""
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
-
-
-@pytest.fixture
-def make_emulator() -> Iterator[Callable[..., Emulator]]:
-    """Make an emulator with these options."""
-    with ExitStack() as stack:
-
-        def make(**options: Any) -> Emulator:
-            return stack.enter_context(Emulator(**options))
-
-        yield make
-
-
-@pytest.fixture
-def emulator(make_emulator: Callable[..., Emulator]) -> Emulator:
-    """An emulator as it comes."""
-    return make_emulator()
 
 
 def to_developer(emulator: Emulator) -> dict[str, Any]:
@@ -110,28 +92,6 @@ def backend(request: pytest.FixtureRequest) -> str:
 def processor(backend: str, emulator: Emulator, make_processor: MakeProcessor) -> GeminiProcessor:
     """A processor for each of Google's APIs in turn."""
     return make_processor(emulator, backend=backend, embedding_model="gemini-embedding-001")
-
-
-@pytest.fixture
-def questions() -> list[ChatRequest]:
-    """Three different requests."""
-    return [ChatRequest(id=f"q{n}", messages=f"question {n}") for n in range(3)]
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[httpx2.Request]:
-    """Every HTTP request that an async client sends, in order."""
-    seen: list[httpx2.Request] = []
-    transport: Any = httpx2.AsyncHTTPTransport
-    original = transport.handle_async_request
-
-    async def handle(self: object, request: httpx2.Request) -> httpx2.Response:
-        seen.append(request)
-        response: httpx2.Response = await original(self, request)
-        return response
-
-    monkeypatch.setattr(transport, "handle_async_request", handle)
-    return seen
 
 
 def developer_connection(emulator: Emulator, **changes: Any) -> ClientSettings:

@@ -9,28 +9,10 @@ from typing import Any
 
 import pytest
 
-from ai_batch.core import ChatRequest
 from ai_batch.emulator import Emulator
 from ai_batch.openai import OpenAIProcessor
 
 MakeProcessor = Callable[..., OpenAIProcessor]
-
-
-@pytest.fixture
-def make_emulator() -> Iterator[Callable[..., Emulator]]:
-    """Make an emulator with these options."""
-    with ExitStack() as stack:
-
-        def make(**options: Any) -> Emulator:
-            return stack.enter_context(Emulator(**options))
-
-        yield make
-
-
-@pytest.fixture
-def emulator(make_emulator: Callable[..., Emulator]) -> Emulator:
-    """An emulator as it comes."""
-    return make_emulator()
 
 
 @pytest.fixture
@@ -57,9 +39,3 @@ def make_processor(tmp_path: Path) -> Iterator[MakeProcessor]:
 def processor(emulator: Emulator, make_processor: MakeProcessor) -> OpenAIProcessor:
     """A processor as it comes."""
     return make_processor(emulator)
-
-
-@pytest.fixture
-def questions() -> list[ChatRequest]:
-    """Three different requests."""
-    return [ChatRequest(id=f"q{n}", messages=f"question {n}") for n in range(3)]
