@@ -11,8 +11,17 @@ import pytest
 
 from ai_batch.anthropic import AnthropicChat
 from ai_batch.concurrent import ConcurrentProcessor
-from ai_batch.core import AuthenticationFailed, ChatRequest, EmbeddingRequest, Request, Result
+from ai_batch.core import (
+    AuthenticationFailed,
+    ChatRequest,
+    EmbeddingRequest,
+    Request,
+    Result,
+    Usage,
+)
 from ai_batch.emulator import AnthropicLimits, Emulator, Fault, GeminiLimits, Latency, Limits
+from ai_batch.emulator.contract.output_types import CASES
+from ai_batch.emulator.contract.spoken import TOKENS, Scripted
 from ai_batch.gemini import GeminiChat, GeminiEmbedder
 from ai_batch.openai import OpenAIChat, OpenAIEmbedder, OpenAIProcessor
 
@@ -193,3 +202,26 @@ def test_a_client_serves_several_event_loops(tmp_path: Path) -> None:
                 check_answers(await processor.aprocess(prompts(4)), 4)
 
             asyncio.run(script())
+
+
+@pytest.mark.parametrize("vendor", CHATS)
+def test_every_type_comes_back_as_itself(tmp_path: Path, vendor: str) -> None:
+    """What did not fit was asked again at once; each answer is in its item's usage and cost."""
+    script = {f"an example of {name}": ["no JSON", case.text] for name, case in CASES.items()}
+    requests = [
+        ChatRequest(id=name, messages=f"an example of {name}", output_type=case.output_type)
+        for name, case in CASES.items()
+    ]
+    with Emulator(answer=Scripted(script)) as emulator:
+        client = CHATS[vendor](emulator)
+        with ConcurrentProcessor(chat=client, home=tmp_path, retry_invalid=True) as processor:
+            response = processor.process(requests)
+        found = {one.id: one.chat and one.chat.parsed for one in response}
+        assert emulator.stats.live[vendor].answered == 2 * len(CASES)
+
+    assert found == {name: case.parsed for name, case in CASES.items()}
+    twice = Usage(input_tokens=2 * TOKENS[0], output_tokens=2 * TOKENS[1])
+    assert [one.usage for one in response] == [twice] * len(CASES)
+    assert [one.attempts for one in response] == [2] * len(CASES)
+    assert response.usage.total_tokens == twice.total_tokens * len(CASES)
+    assert response.cost == pytest.approx(len(CASES) * client.cost(client.model, twice))
