@@ -34,8 +34,12 @@ def pytest_configure() -> None:
     """
     sys.addaudithook(_refuse_outside)
     # How long an example takes says more about the machine than about the code.
-    hypothesis.settings.register_profile("untimed", deadline=None)
-    hypothesis.settings.load_profile("untimed")
+    quick = hypothesis.settings(deadline=None)
+    hypothesis.settings.register_profile("quick", quick)
+    # For an hour in which there is nothing else to do.
+    deep = hypothesis.settings(quick, max_examples=2_000, stateful_step_count=100)
+    hypothesis.settings.register_profile("deep", deep)
+    hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(autouse=True)

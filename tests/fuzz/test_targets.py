@@ -5,11 +5,14 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.mutation import mutated
 from tests.fuzz.targets import TARGETS, load_seeds
+
+FEW = settings().max_examples // 4
+"""Examples of each target: there are many, and `make fuzz` looks longer."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -22,6 +25,7 @@ def test_known_inputs_are_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=FEW)
 @given(data=st.data())
 def test_changed_inputs_are_read(name: str, data: st.DataObject) -> None:
     """Another kind of value, a cut, a swap, broken text: nothing is raised, no promise broken."""
@@ -32,6 +36,7 @@ def test_changed_inputs_are_read(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=FEW)
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_read(name: str, data: bytes) -> None:
     """Bytes that are nothing at all are told, and raise nothing."""
