@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from ai_batch.core.listing import SINGLES, pages, statuses
+from ai_batch.core.errors import OutcomeUnknown, ProviderUnavailable
+from ai_batch.core.listing import SINGLES, created_id, entries_of, pages, statuses
+from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import RemoteState, RemoteStatus
 
 
@@ -91,3 +93,23 @@ async def test_many_batches_are_listed_until_few_are_left() -> None:
     assert len(server.asked) == 1
     assert set(server.singles) == {"b10", "b11", "b99", "no"}
     assert len(server.singles) <= SINGLES
+
+
+@pytest.mark.parametrize("answer", [{}, {"id": ""}, {"id": None}, {"id": 5}, {"name": "batch_1"}])
+def test_an_answer_without_an_id_is_an_unknown_outcome(answer: JSONObject) -> None:
+    """The batch may be there: it is looked for, and not created again."""
+    with pytest.raises(OutcomeUnknown, match="has no 'id'"):
+        created_id(answer)
+    assert created_id({"id": "batch_1"}) == "batch_1"
+
+
+async def test_what_is_no_page_is_no_empty_list() -> None:
+    """Else a batch that is there would be taken for one that never came to be."""
+
+    async def page(_: str | None) -> JSONObject:
+        return {}
+
+    with pytest.raises(ProviderUnavailable, match="no list"):
+        _ = [entries async for entries in pages(page)]
+    assert entries_of({"value": [{"id": "a"}], "data": []}, ("data", "value")) == [{"id": "a"}]
+    assert entries_of({"data": []}) == []

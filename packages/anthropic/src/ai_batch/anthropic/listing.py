@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 from ai_batch.anthropic.api import AnthropicApi
 from ai_batch.core.errors import RemoteNotFound, RequestRefused
-from ai_batch.core.listing import pages
+from ai_batch.core.listing import entries_of, pages
 from ai_batch.core.messages import JSONObject
 
 __all__ = ["listed", "newest"]
@@ -37,5 +37,5 @@ async def newest(api: AnthropicApi) -> JSONObject | None:
             code=error.code,
             request_id=error.request_id,
         ) from None
-    batches: list[JSONObject] = page.get("data") or []
+    batches = entries_of(page)
     return batches[0] if batches else None

@@ -28,7 +28,7 @@ from ai_batch.anthropic.prices import cost_of
 from ai_batch.anthropic.settings import AnthropicSettings
 from ai_batch.anthropic.versions import headers_of, variant_of, version_for, version_problems
 from ai_batch.core.errors import Problem, ProviderError, RemoteNotFound, RequestRefused
-from ai_batch.core.listing import pages, statuses
+from ai_batch.core.listing import created_id, pages, statuses
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Candidate, Limits, RemoteStatus, Route, Scan, Submission
 from ai_batch.core.requests import ChatRequest, Request
@@ -139,7 +139,7 @@ class AnthropicProvider:
         """Create the batch, streaming its requests from disk."""
         headers = headers_of(submission.route.variant)
         batch = await self._api.create_batch(submission.input_path, headers)
-        return str(batch["id"])
+        return created_id(batch)
 
     async def find(self, submission: Submission) -> Sequence[Candidate]:
         """Batches newer than the mark that may be the submission's.

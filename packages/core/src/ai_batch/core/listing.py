@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+from ai_batch.core.errors import OutcomeUnknown, ProviderUnavailable
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import RemoteStatus
 
-__all__ = ["pages", "statuses"]
+__all__ = ["created_id", "entries_of", "pages", "statuses"]
 
 MAX_PAGES = 100
 
@@ -27,14 +28,34 @@ async def pages(
     after: str | None = None
     for _ in range(MAX_PAGES):
         found = await page(after)
-        entries: list[JSONObject] = []
-        for key in keys:
-            entries = entries or found.get(key) or []
+        entries = entries_of(found, keys)
         yield entries
         last = str(entries[-1].get("id")) if entries else None
         if last is None or found.get("has_more") is False or last == after:
             return
         after = last
+
+
+def entries_of(page: JSONObject, keys: Sequence[str] = ("data",)) -> list[JSONObject]:
+    """The entries of one page of a list.
+
+    Raises ``ProviderUnavailable`` for what is no page at all: to take that for an empty list
+    would be to take a batch that exists for one that was never created.
+    """
+    if not any(key in page for key in keys):
+        raise ProviderUnavailable(f"the server's answer is no list: it has no {keys[0]!r}")
+    return next((list(page[key]) for key in keys if page.get(key)), [])
+
+
+def created_id(batch: JSONObject, key: str = "id") -> str:
+    """The id of a batch that was just created.
+
+    Raises ``OutcomeUnknown`` for an answer without one: the batch may be there all the same.
+    """
+    found = batch.get(key)
+    if not isinstance(found, str) or not found:
+        raise OutcomeUnknown(f"the answer to a create call has no {key!r}")
+    return found
 
 
 async def statuses(

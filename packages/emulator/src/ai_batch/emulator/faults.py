@@ -48,7 +48,7 @@ Quirk: TypeAlias = Literal[
     "no_retry_after",
     "escaped_results",
 ]
-Spoil: TypeAlias = Literal["broken_json", "empty", "html", "null"]
+Spoil: TypeAlias = Literal["broken_json", "empty", "empty_object", "html", "null"]
 RetryAfterForm: TypeAlias = Literal["seconds", "date", "milliseconds"]
 
 
@@ -68,8 +68,8 @@ class Fault:
       or a `"date"` of `Retry-After`, or `"milliseconds"` of `retry-after-ms`;
     - `cut`: the connection is cut `"before"` or `"after"` the effect, without an answer;
     - `hang`: there is no answer until the client hangs up, `"before"` or `"after"` the effect;
-    - `spoil`: the answer's body is of no use: `"broken_json"` (the first half), `"empty"`, a page
-      of `"html"`, or `"null"`. Its status stays, and its effect has happened;
+    - `spoil`: the answer's body is of no use: `"broken_json"` (the first half), `"empty"`, an
+      `"empty_object"`, a page of `"html"`, or `"null"`. Its status stays, its effect has happened;
     - `cut_after_bytes`: on an upload, cut when that many bytes of the request have come (without
       effect); else cut when that many bytes of the answer's body have gone. With
       `close_delimited` the answer has neither length nor chunks, so that its end is the end of the

@@ -11,6 +11,7 @@ from ai_batch.emulator.faults import Fault, RetryAfterForm, Spoil
 
 _BODIES: dict[Spoil, bytes] = {
     "empty": b"",
+    "empty_object": b"{}",
     "html": b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>",
     "null": b"null",
 }

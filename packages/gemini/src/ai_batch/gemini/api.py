@@ -59,12 +59,20 @@ class GoogleApi:
     ) -> JSONObject:
         async def work(client: Client) -> JSONObject:
             text = await raw_call(client, method, path, body, self._settings.timeout)
-            answer = as_object(text) if text else {}
+            answer = as_object(text)
             if answer is None:
                 raise ValueError(f"{text[:100]!r} is no JSON object")
             return answer
 
         return await self._call(work, creating=creating)
+
+    async def _done(self, method: str, path: str) -> None:
+        """A call whose answer says nothing, not even always with an empty object."""
+
+        async def work(client: Client) -> None:
+            await raw_call(client, method, path, None, self._settings.timeout)
+
+        await self._call(work)
 
     async def post(self, path: str, body: JSONObject) -> JSONObject:
         """Create a batch. ``OutcomeUnknown`` when it may exist although no answer came."""
@@ -81,11 +89,11 @@ class GoogleApi:
 
     async def cancel(self, name: str) -> None:
         """Ask for a batch to be stopped."""
-        await self._json("post", f"{name}:cancel")
+        await self._done("post", f"{name}:cancel")
 
     async def delete(self, name: str) -> None:
         """Delete a file. ``RemoteNotFound`` when it is gone already."""
-        await self._json("delete", name)
+        await self._done("delete", name)
 
     async def upload(self, path: Path, file_id: str) -> str:
         """Send an input file under a name of ours, so that a second time can't make a second.

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ai_batch.core.errors import RemoteNotFound, RequestRefused
+from ai_batch.core.listing import created_id
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Limits, RemoteStatus, Route, Submission
 from ai_batch.core.requests import ChatRequest, Request
@@ -81,7 +82,7 @@ class DeveloperProvider(GoogleProvider):
         model = route.model if "/" in route.model else f"models/{route.model}"
         lines = () if submission.input_id else _lines_of(submission.input_path)
         batch = await self._api.post(f"{model}:{route.endpoint}", create_body(submission, lines))
-        return name_of(batch)
+        return created_id({"name": name_of(batch)}, "name")
 
     async def revoke(self, submission: Submission) -> None:
         """Delete the input: a late create then fails at the vendor, who needs it."""

@@ -27,6 +27,7 @@ from ai_batch.core.vendor_errors import (
     LONGEST_MESSAGE,
     kind_of_status,
     of_transport,
+    raised_in,
     retry_after_of,
 )
 
@@ -51,7 +52,7 @@ def translated(error: Exception, *, creating: bool, secret: str | None) -> AIBat
     if isinstance(error, GoogleAuthError):
         # Before the call itself, which was therefore not made.
         return of_credentials(error, text)
-    if isinstance(error, ValueError | KeyError):
+    if isinstance(error, ValueError | KeyError) or raised_in(error, "google"):
         # An answer that can't be read, such as HTML from a proxy in front.
         kind = OutcomeUnknown if creating else ProviderUnavailable
         return kind(f"the server's answer cannot be understood: {text}")

@@ -24,7 +24,7 @@ from ai_batch.core.errors import (
     mask,
 )
 from ai_batch.core.transfers import private_file
-from ai_batch.core.vendor_errors import LONGEST_MESSAGE, kind_of_status, of_transport
+from ai_batch.core.vendor_errors import LONGEST_MESSAGE, kind_of_status, of_transport, raised_in
 from ai_batch.gemini.client import CONNECT_SECONDS, ClientSettings
 from ai_batch.gemini.errors import of_credentials
 
@@ -192,6 +192,7 @@ def _translated(error: Exception, secret: str | None) -> AIBatchError:
     if isinstance(error, OSError):
         return of_transport(text, creating=False, sent=True)
     # Such a download, and answers that can't be read.
-    if isinstance(error, ValueError) or type(error).__module__.startswith("google."):
+    of_google = type(error).__module__.startswith("google.") or raised_in(error, "google")
+    if isinstance(error, ValueError) or of_google:
         return ProviderUnavailable(text)
     raise error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from ai_batch.core.listing import created_id
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Limits, RemoteStatus, Route, Submission
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
@@ -104,7 +105,7 @@ class VertexProvider(GoogleProvider):
     async def create(self, submission: Submission) -> str:
         """Create the job, with the token in its name and in the place of its results."""
         job = await self._api.post("batchPredictionJobs", create_body(submission, self._folder))
-        return read_job(job).remote_id
+        return created_id(job, "name")
 
     async def revoke(self, submission: Submission) -> None:
         """Delete the input: a job that is created late then finds none."""

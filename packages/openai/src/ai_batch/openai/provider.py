@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ai_batch.core.errors import Problem, ProviderError, RemoteNotFound
-from ai_batch.core.listing import pages, statuses
+from ai_batch.core.listing import created_id, pages, statuses
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.prices import token_cost
 from ai_batch.core.provider import Candidate, Limits, RemoteStatus, Route, Scan, Submission
@@ -146,7 +146,7 @@ class OpenAIProvider:
     async def create(self, submission: Submission) -> str:
         """Create the batch, with the token in its metadata."""
         batch = await self._api.create_batch(create_body(submission, self._settings.window))
-        return str(batch["id"])
+        return created_id(batch)
 
     async def find(self, submission: Submission) -> Sequence[Candidate]:
         """Batches with the submission's token or input file, by listing back to its intent."""

@@ -116,6 +116,7 @@ _HTTP = [
             ("all done, answered with half of the JSON", "broken_json"),
             ("all done, answered with nothing", "empty"),
             ("all done, answered with null", "null"),
+            ("all done, answered with an empty object", "empty_object"),
         )
     ),
 ]
