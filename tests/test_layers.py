@@ -42,6 +42,7 @@ CORE_LAYERS = [
         "wire_json",
         "wire_faults",
         "wire_parts",
+        "wire_schemas",
     ],
     ["places", "seals", "state", "plan", "schedule", "tokens", "prices"],
     ["rows", "structured", "duplicates", "runtime", "checks", "intake", "telemetry"],
@@ -96,6 +97,7 @@ OPEN_TO_PROVIDERS = {
     "wire_faults",
     "wire_json",
     "wire_parts",
+    "wire_schemas",
 }
 
 # Each takes from a tenth of a second to nine seconds to import.

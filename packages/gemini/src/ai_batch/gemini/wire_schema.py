@@ -10,12 +10,11 @@ Source: https://ai.google.dev/api/caching#Schema
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 from ai_batch.core.messages import JSONObject
-from ai_batch.core.requests import OutputSchema, output_schema
+from ai_batch.core.requests import OutputSchema
+from ai_batch.core.wire_schemas import once_per_schema, resolved
 
 __all__ = ["NotExpressible", "gemini_schema", "output_schema_of"]
 
@@ -61,24 +60,13 @@ class NotExpressible(ValueError):
     """A schema that Gemini's cannot say; the message tells where and why."""
 
 
-@dataclass(frozen=True)
-class _Keyed:
-    key: str
-    schema: OutputSchema = field(compare=False)
-
-
-def output_schema_of(output_type: object) -> JSONObject:
+@once_per_schema
+def output_schema_of(schema: OutputSchema) -> JSONObject:
     """The ``responseSchema`` of an output type; must not be changed.
 
     Raises ``NotExpressible``, and ``TypeError`` for what has no JSON schema.
     """
-    schema = output_schema(output_type)
-    return _converted(_Keyed(schema.key, schema))
-
-
-@lru_cache(maxsize=256)
-def _converted(keyed: _Keyed) -> JSONObject:
-    return gemini_schema(keyed.schema.json_schema)
+    return gemini_schema(schema.json_schema)
 
 
 def gemini_schema(schema: JSONObject) -> JSONObject:
@@ -122,20 +110,9 @@ class _Converter:
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         self._open.append(ref)
         try:
-            return self.convert({**self._resolved(ref, path), **beside}, path)
+            return self.convert({**resolved(self._root, ref, path, NotExpressible), **beside}, path)
         finally:
             self._open.pop()
-
-    def _resolved(self, ref: object, path: str) -> JSONObject:
-        found: Any = self._root
-        if not isinstance(ref, str) or not ref.startswith("#"):
-            raise NotExpressible(f"{path or '/'}: $ref {ref!r} points outside of the schema")
-        for key in filter(None, ref[1:].split("/")):
-            name = key.replace("~1", "/").replace("~0", "~")
-            found = cast("JSONObject", found).get(name) if isinstance(found, dict) else None
-        if not isinstance(found, dict):
-            raise NotExpressible(f"{path or '/'}: $ref {ref!r} points to nothing")
-        return cast("JSONObject", found)
 
     def _any_of(self, schema: JSONObject, path: str) -> JSONObject:
         given = cast("list[object]", schema["anyOf"])

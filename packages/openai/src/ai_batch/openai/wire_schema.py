@@ -9,12 +9,11 @@ strict mode cannot express at all is sent as it is, with ``strict: false``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 from ai_batch.core.messages import JSONObject, Tool
-from ai_batch.core.requests import OutputSchema, output_schema
+from ai_batch.core.requests import OutputSchema
+from ai_batch.core.wire_schemas import once_per_schema, resolved
 
 __all__ = ["NotStrict", "output_format", "rooted", "strict_parameters", "strict_schema"]
 
@@ -50,24 +49,12 @@ class NotStrict(ValueError):
     """A schema that strict mode cannot express; the message says where and why."""
 
 
-@dataclass(frozen=True)
-class _Keyed:
-    key: str
-    schema: OutputSchema = field(compare=False)
-
-
-def output_format(output_type: object) -> JSONObject:
+@once_per_schema
+def output_format(schema: OutputSchema) -> JSONObject:
     """Name, schema and strictness, as both chat endpoints want them; must not be changed.
 
     Raises ``TypeError`` for what has no JSON schema.
     """
-    schema = output_schema(output_type)
-    return _output_format(_Keyed(schema.key, schema))
-
-
-@lru_cache(maxsize=256)
-def _output_format(keyed: _Keyed) -> JSONObject:
-    schema = keyed.schema
     name = _NAME.sub("_", schema.name)[:64] or "output"
     try:
         return {"name": name, "schema": strict_schema(schema.json_schema), "strict": True}
@@ -99,19 +86,7 @@ def rooted(schema: JSONObject) -> JSONObject:
     if "$ref" not in schema:
         return schema
     beside = {key: value for key, value in schema.items() if key != "$ref"}
-    return {**_resolved(schema, schema["$ref"], ""), **beside}
-
-
-def _resolved(root: JSONObject, ref: object, path: str) -> JSONObject:
-    found: Any = root
-    if not isinstance(ref, str) or not ref.startswith("#"):
-        raise NotStrict(f"{path or '/'}: $ref {ref!r} points outside of the schema")
-    for key in filter(None, ref[1:].split("/")):
-        name = key.replace("~1", "/").replace("~0", "~")
-        found = cast("JSONObject", found).get(name) if isinstance(found, dict) else None
-    if not isinstance(found, dict):
-        raise NotStrict(f"{path or '/'}: $ref {ref!r} points to nothing")
-    return cast("JSONObject", found)
+    return {**resolved(schema, schema["$ref"], "", NotStrict), **beside}
 
 
 class _Strict:
@@ -162,11 +137,11 @@ class _Strict:
         beside = {key: value for key, value in schema.items() if key not in {"$ref", *_DROPPED}}
         if not beside or ref in self.open_refs:
             # What stands beside a reference to a schema that holds it can't be inlined for ever.
-            _resolved(self.root, ref, path)
+            resolved(self.root, ref, path, NotStrict)
             return {"$ref": ref}
         self.open_refs.append(ref)
         try:
-            return self.convert({**_resolved(self.root, ref, path), **beside}, path)
+            return self.convert({**resolved(self.root, ref, path, NotStrict), **beside}, path)
         finally:
             self.open_refs.pop()
 
