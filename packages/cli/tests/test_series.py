@@ -7,13 +7,14 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from packages.cli.tests.histories import History
+from packages.cli.tests.histories import START, History
 
 from ai_batch.cli.report_markup import Markup, element, joined, raw
 from ai_batch.cli.report_scales import amounts, brief, durations, lasting, sums
 from ai_batch.cli.report_series import Series, grouped, series_of
 from ai_batch.cli.report_svg import Bar, Frame, Stack, areas, bars, columns
 from ai_batch.core.fakes import FakeVendor
+from ai_batch.core.state import ShardState
 from ai_batch.core.testing import FakeProvider
 
 FRAME = Frame("key", "Title", "What it shows")
@@ -87,19 +88,22 @@ def test_batches_have_their_times_and_tokens(history: History) -> None:
 
 def test_a_long_course_is_thinned(history: History) -> None:
     """However much has happened, a line has some hundred points, in order, and ends as it did."""
-    history.job("job_1", batches=400, size=1)
-    for seq in range(1, 401):
-        history.at += 1.0
-        history.submit("job_1", seq)
-        history.at += 1.0
-        history.collect("job_1", seq=seq)
+    history.job("job_1", batches=4000, size=1)
+    history.at = 8000.0
     history.finish("job_1")
+    record, shards, _, now = history.series("job_1")
+    events = [
+        {"at": START + 2.0 * seq + step, "seq": seq, "to_state": state, "detail": '{"ok": 1}'}
+        for seq in range(1, 4001)
+        for step, state in ((-1.0, "submitted"), (0.0, "collected"))
+    ]
+    over = [shard.evolve(state=ShardState.COLLECTED, ok=1) for shard in shards]
 
-    moments = series(history).moments
+    moments = series_of(record, over, events, FakeProvider(FakeVendor()), now).moments
 
     assert 200 < len(moments) <= 301
     assert all(one.at <= other.at for one, other in pairwise(moments))
-    assert (moments[-1].answered, moments[-1].at) == (400, 800.0)
+    assert (moments[-1].answered, moments[-1].at) == (4000, 8000.0)
 
 
 def test_neighbours_are_drawn_together_where_there_are_many(history: History) -> None:
@@ -207,7 +211,10 @@ def drawn(picture: Markup) -> ET.Element:
 
 
 def test_areas_lie_upon_each_other() -> None:
-    """Each layer begins where the one below ends; one without any value is not drawn."""
+    """Each layer begins where the one below ends, and its last value can be seen, too.
+
+    One without any value is not drawn.
+    """
     stacks = [
         Stack("a", "c-good", [0.0, 5.0]),
         Stack("none", "c-bad", [0.0, 0.0]),
@@ -218,10 +225,11 @@ def test_areas_lie_upon_each_other() -> None:
     paths = root.findall("path")
 
     assert [path.get("class") for path in paths] == ["area c-good", "area c-wait"]
-    assert (
-        paths[0].get("d")
-        == "M54.0,176.0L468.0,176.0L468.0,93.0L468.0,176.0L468.0,176.0L54.0,176.0Z"
-    )
+    points = [point.split(",") for point in (paths[0].get("d") or "").strip("MZ").split("L")]
+    assert [(float(x), float(y)) for x, y in points] == [
+        *((54.0, 176.0), (460.0, 176.0), (460.0, 93.0), (468.0, 93.0)),
+        *((468.0, 176.0), (460.0, 176.0), (460.0, 176.0), (54.0, 176.0)),
+    ]
 
 
 def test_columns_are_as_high_as_their_values() -> None:

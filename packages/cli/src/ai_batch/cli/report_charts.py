@@ -46,8 +46,8 @@ def _progress(series: Series) -> Markup:
     ]
     last = moments[-1]
     told = (
-        f"{count(last.answered)} of {count(series.total)} requests answered and "
-        f"{count(last.failed)} failed after {lasting(last.at)}"
+        f"{last.answered:,} of {series.total:,} requests answered and "
+        f"{last.failed:,} failed after {lasting(last.at)}"
     )
     # Before a batch is here, its counts are the provider's.
     told += ", by what the provider says of open batches, too." if last.waiting else "."

@@ -19,11 +19,14 @@ LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 10.0, 24.0
 ACROSS = WIDTH - LEFT - RIGHT
 UP = HEIGHT - TOP - BOTTOM
 
+TAIL = 8.0
+"""Behind the last moment, so that what came with it can be seen."""
+
 ROW = 16.0
 """The height of a line with a bar of its own."""
 
-LETTER = 7.0
-"""The width of a letter, as far as the room for a text goes."""
+LETTER = 9.0
+"""The width of a letter where it is widest: narrow pages have larger ones."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def areas(
                 )
             )
         below = above
-    return _svg(frame, HEIGHT, _ruled(up), drawn, _timed(across, HEIGHT))
+    return _svg(frame, HEIGHT, _ruled(up), drawn, _timed(across, HEIGHT, ACROSS - TAIL))
 
 
 def _steps(
@@ -83,11 +86,11 @@ def _steps(
 ) -> list[tuple[float, float]]:
     points: list[tuple[float, float]] = []
     for at, value in zip(times, values, strict=True):
-        x, y = LEFT + across.place(at, ACROSS), TOP + UP - up.place(value, UP)
+        x, y = LEFT + across.place(at, ACROSS - TAIL), TOP + UP - up.place(value, UP)
         if points:
             points.append((x, points[-1][1]))
         points.append((x, y))
-    return points
+    return [*points, (LEFT + ACROSS, points[-1][1])]
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:
@@ -144,7 +147,7 @@ def bars(frame: Frame, lines: Sequence[Bar], across: Scale) -> Markup:
                 _text(LEFT - 6, top + ROW - 4, bar.name, "end"),
             )
         )
-    return _svg(frame, height, rules, drawn, _timed(across, height))
+    return _svg(frame, height, rules, drawn, _timed(across, height, ACROSS))
 
 
 def _beside(start: float, end: float, y: float, bar: Bar) -> Markup:
@@ -184,12 +187,12 @@ def _ruled(up: Scale) -> list[Markup]:
     return drawn
 
 
-def _timed(across: Scale, height: float) -> list[Markup]:
-    """The marks of time below a chart."""
+def _timed(across: Scale, height: float, length: float) -> list[Markup]:
+    """The marks of time below a chart, on an axis of this length."""
     drawn: list[Markup] = []
     free = 0.0
     for mark in across.marks:
-        x, text = LEFT + across.place(mark, ACROSS), across.text(mark)
+        x, text = LEFT + across.place(mark, length), across.text(mark)
         half = len(text) * LETTER / 2
         anchor = "end" if x + half > WIDTH else "middle"
         left = x - 2 * half if anchor == "end" else x - half
