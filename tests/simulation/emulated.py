@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from dataclasses import replace
 from unittest.mock import patch
 
 from ai_batch.core import NativeProcessor, Options
-from ai_batch.emulator.json_types import JsonObject, encode
+from ai_batch.emulator.json_types import JsonObject, as_object, decode, encode
 from ai_batch.emulator.options import Options as EmulatorOptions
 from ai_batch.emulator.options import Timing
 from ai_batch.emulator.world import World as EmulatorWorld
@@ -31,7 +32,11 @@ __all__ = ["EmulatedNetwork"]
 TIMEOUT = 60.0
 """Seconds after which a client gives up."""
 
-_TEXT = re.compile(rb"text \d+")
+_TEXT = re.compile(rb"(?:text|alien) \d+")
+
+_TOKEN = re.compile(rb'"custom_id": ?"[a-z2-7]+-')
+
+ALIEN = b'"custom_id":"aaaaaaaaaaaaaaaa-'
 
 ENDED = frozenset(
     ("failed", "completed", "expired", "cancelled", "ended", "succeeded", "partially_succeeded")
@@ -46,6 +51,7 @@ class EmulatedNetwork:
         self.subject = SUBJECTS[world.plan.provider]
         self.faults = VendorFaults(world, self.subject)
         self._executed: Counter[str] = Counter()
+        self._aliens: list[str] = []
         self._under_way: set[asyncio.Task[Answer]] = set()
         options = EmulatorOptions(
             seed=world.plan.seed,
@@ -97,6 +103,8 @@ class EmulatedNetwork:
         name = self._switchboard.name(asked)
         await world.delay(program, f"before {name}")
         program.point(f"before {name}")
+        if name == "batches.create" and world.plan.foreign and world.dice.chance("foreign", 0.5):
+            await self._foreign(asked)
         trouble = draw_trouble(world, self.subject, name)
         answer = await self._reached(asked, trouble, program)
         await world.delay(program, f"after {name}")
@@ -140,6 +148,23 @@ class EmulatedNetwork:
         self._world.note(f"a late call has arrived: {answer.status}")
         return answer
 
+    async def _foreign(self, asked: Asked) -> None:
+        """Another program with the same key makes a batch of the same size."""
+        body = _TOKEN.sub(ALIEN, asked.body).replace(b'text ', b"alien ")
+        headers = [pair for pair in asked.headers if pair[0] != b"content-length"]
+        answer = await self._switchboard.answer(replace(asked, body=body, headers=headers))
+        if answer.status == 200:
+            self._aliens.append(str(as_object(decode(answer.body))["id"]))
+
+    async def _check_aliens(self) -> None:
+        """Nobody may have touched the batches of another program."""
+        for id in self._aliens:
+            url = f"http://127.0.0.1:1/anthropic/v1/messages/batches/{id}"
+            headers = [(b"x-api-key", b"sk-sim"), (b"anthropic-version", b"2023-06-01")]
+            answer = await self._switchboard.answer(Asked("GET", url, headers, b""))
+            if b'"cancel_initiated_at":null' not in answer.body:
+                self._world.complaints.append(f"another program's batch was touched: {id}")
+
     # -- what the world asks --------------------------------------------------------------------
 
     def processor(self, program: Program, options: Options) -> NativeProcessor:
@@ -151,7 +176,9 @@ class EmulatedNetwork:
         """Wait for the calls that are late, and for the cancelled batches to end."""
         if self._under_way:
             await asyncio.wait(self._under_way)
-        await asyncio.sleep(TIMEOUT)
+        await asyncio.sleep(max(TIMEOUT, self._world.plan.slowest if self._aliens else 0.0))
+        self.settle(self._world.now())
+        await self._check_aliens()
 
     def times(self, text: str) -> int:
         """How often it was executed."""

@@ -42,6 +42,15 @@ def _home() -> Generator[Path]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@contextmanager
+def _quietly() -> Generator[None]:
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 def _run(world: World) -> None:
     try:
         for results in world.run():
@@ -52,7 +61,7 @@ def _run(world: World) -> None:
 
 def simulate(plan: Plan) -> World:
     """Run and check one history; raises what is found wrong."""
-    with simulated(), _home() as home:
+    with _quietly(), simulated(), _home() as home:
         world = World(home, plan, _network)
         _run(world)
     return world
@@ -76,15 +85,12 @@ class Outcome:
 
 def outcome_of(plan: Plan) -> Outcome:
     """Run and check one history; what is found wrong is told."""
-    logging.disable(logging.CRITICAL)
     failure = None
-    with simulated(), _home() as home:
+    with _quietly(), simulated(), _home() as home:
         world = World(home, plan, _network)
         try:
             _run(world)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told
             last = traceback.extract_tb(error.__traceback__)[-3:]
             failure = f"{type(error).__name__}: {error}\n{''.join(traceback.format_list(last))}"
-        finally:
-            logging.disable(logging.NOTSET)
     return Outcome(plan, world.dice.incidents, world.trace, failure)

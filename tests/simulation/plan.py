@@ -7,7 +7,19 @@ from typing import Any
 
 from tests.simulation.dice import Dice
 
-__all__ = ["DAY", "LONG_PAUSES", "PROVIDERS", "SETTLE_WAIT", "SHORT_PAUSE", "Plan", "draw"]
+__all__ = [
+    "DAY",
+    "FAKES",
+    "LONG_PAUSES",
+    "PROVIDERS",
+    "REAL",
+    "SETTLE_WAIT",
+    "SHORT_PAUSE",
+    "Plan",
+    "draw",
+    "kind_of",
+    "longest_of",
+]
 
 DAY = 86400.0
 
@@ -78,6 +90,11 @@ class Plan:
     without: tuple[str, ...] = field(default=(), repr=False)
 
 
+def longest_of(plan: Plan) -> float:
+    """Virtual seconds after which a history has hung."""
+    return DAY + 9 * plan.slowest + len(plan.deaths) * plan.rest
+
+
 def kind_of(provider: str) -> dict[str, Any]:
     """What the vendor of a provider is like."""
     return {"provider": provider, **(FAKES.get(provider) or REAL[provider])}
@@ -88,10 +105,13 @@ def draw(seed: int, provider: str, without: tuple[str, ...] = ()) -> Plan:
     dice = Dice(f"plan {seed} {provider}")
     some = dice.choice("some", [0, 1, 1, 3])
     slow = provider in REAL and dice.chance("slow", 0.05)
+    foreign = provider == "fake-foreign" or (
+        provider == "anthropic" and dice.chance("foreign", 0.5)
+    )
     deaths = dice.choice("deaths", [0, 1, 1, 3])
     return Plan(
         seed=seed,
-        **kind_of(provider),
+        **{**kind_of(provider), "foreign": foreign},
         requests=dice.choice("requests", [1, 2, 3, 5, 8]),
         per_batch=dice.choice("per batch", [1, 2, 3]),
         deaths=tuple(1 + int(120 * dice.fraction("death")) for _ in range(deaths)),

@@ -29,7 +29,7 @@ from ai_batch.core.virtual import START
 
 from tests.simulation.dice import Dice, Incident
 from tests.simulation.loop import SteadyLoop
-from tests.simulation.plan import LONG_PAUSES, SHORT_PAUSE, Plan
+from tests.simulation.plan import LONG_PAUSES, SHORT_PAUSE, Plan, longest_of
 from tests.simulation.programs import RUNNING, Crash, Program
 from tests.simulation.seams import world_of
 from tests.simulation.tables import SimulatedDatabase, watch_moves
@@ -37,9 +37,6 @@ from tests.simulation.tables import SimulatedDatabase, watch_moves
 __all__ = ["Network", "World"]
 
 HOUR = 3600.0
-
-LONGEST = 300 * 86400.0
-"""Virtual seconds after which a history has hung."""
 
 
 class Network(Protocol):
@@ -259,7 +256,7 @@ class World:
             world_of(self.now, token),
             asyncio.Runner(loop_factory=lambda: self.loop) as runner,
         ):
-            results = runner.run(asyncio.wait_for(self._live(), LONGEST))
+            results = runner.run(asyncio.wait_for(self._live(), longest_of(self.plan)))
             self.network.settle(self.now())
             self.left_over = self.network.left(self.now())
         return results

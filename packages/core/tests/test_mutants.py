@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from typing import Any
 
 import pytest
-from packages.core.tests import simulation
-from packages.core.tests.histories import crashes, damaged, doubts, foreign, last_words, pauses
-from packages.core.tests.simulation import Plan, simulate_all
+from tests.simulation.histories import crashes, damaged, doubts, foreign, last_words, pauses
+from tests.simulation.history import simulate_all
+from tests.simulation.plan import Plan
 
 from ai_batch.core import (
     AIBatchError,
@@ -21,12 +21,11 @@ from ai_batch.core.accounting import Accountant
 from ai_batch.core.advance import Advancer
 from ai_batch.core.budget import move_budget
 from ai_batch.core.database import Transaction
+from ai_batch.core.policy import Policy
 from ai_batch.core.provider import Candidate
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import HOLDS_BUDGET, Shard, ShardState
 from ai_batch.core.testing import FakeProvider
-
-pytestmark = pytest.mark.usefixtures("simulated")
 
 Mutate = Callable[[pytest.MonkeyPatch], None]
 
@@ -124,9 +123,16 @@ def blind_adoption(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ledger, "adopt", certain)
 
 
+def _hasty(make: Callable[..., None]) -> Callable[..., None]:
+    def made(policy: Policy, **given: Any) -> None:
+        make(policy, **{**given, "settle_wait": 0.0})
+
+    return made
+
+
 def hasty(patch: pytest.MonkeyPatch) -> None:
     """Creates again as soon as the batch is not listed."""
-    patch.setattr(simulation, "SETTLE_WAIT", 0.0)
+    patch.setattr(Policy, "__init__", _hasty(Policy.__init__))
 
 
 def no_strays(patch: pytest.MonkeyPatch) -> None:
@@ -173,17 +179,16 @@ MUTANTS: list[tuple[Mutate, Callable[[], Iterator[Plan]]]] = [
 
 @pytest.mark.parametrize("histories", [crashes, damaged, foreign, doubts])
 def test_the_protocol_as_it_is_passes(
-    tmp_path: Path, histories: Callable[[], Iterator[Plan]]
+    histories: Callable[[], Iterator[Plan]],
 ) -> None:
     """The histories that catch the mutants find nothing wrong without them."""
-    simulate_all(tmp_path, histories())
+    simulate_all(histories())
 
 
 @pytest.mark.parametrize(
     ("mutate", "histories"), MUTANTS, ids=[mutate.__name__ for mutate, _ in MUTANTS]
 )
 def test_a_broken_protocol_is_caught(
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     mutate: Mutate,
     histories: Callable[[], Iterator[Plan]],
@@ -192,4 +197,4 @@ def test_a_broken_protocol_is_caught(
     mutate(monkeypatch)
 
     with pytest.raises((AIBatchError, AssertionError, OSError, TimeoutError, ValueError)):
-        simulate_all(tmp_path, histories())
+        simulate_all(histories())
