@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from ai_batch.core.accounting import load_local
+from ai_batch.core.disk import of_disk
 from ai_batch.core.errors import LedgerError
 from ai_batch.core.places import index_of, position_of
 from ai_batch.core.provider import Formats
@@ -117,8 +118,14 @@ class ResultReader:
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Result]:
         """The results ``start`` to ``stop`` in request order.
 
-        Raises ``LedgerError`` where a request has no result yet.
+        Raises ``LedgerError`` where a request has no result yet, or can't be read.
         """
+        try:
+            yield from self._read(start, stop)
+        except OSError as error:
+            raise of_disk(error, self._folder.path) from error
+
+    def _read(self, start: int, stop: int | None) -> Iterator[Result]:
         stop = self._total if stop is None else min(stop, self._total)
         if start >= stop:
             return
