@@ -147,7 +147,7 @@ def test_a_report_is_printed_on_white(open_tab: Callable[..., Tab], report: str)
 def test_many_batches_fit(
     open_tab: Callable[..., Tab], crowded: Callable[[int], str], number: int
 ) -> None:
-    """However many batches there are, no label covers another or is cut, and no page is too wide."""
+    """However many batches there are, no label covers another or is cut, no page is too wide."""
     address = crowded(number)
     for width, height in SIZES.values():
         tab = open_tab(viewport={"width": width, "height": height})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -44,7 +45,7 @@ def report(
     head = element(
         "header",
         element("h1", record.id, " ", state_mark(record.state)),
-        element("p", f"as of {moment(made_at)}", class_="told"),
+        element("p", f"as of {moment(made_at)} {_zone(made_at)}", class_="told"),
     )
     failed = facts.snapshot.progress.failed
     body = [
@@ -59,6 +60,11 @@ def report(
     safety = element("meta", http_equiv="Content-Security-Policy", content=policy())
     dress = element("style", raw(style()))
     return document(f"{record.id} {record.state}", element("main", body), [safety, dress])
+
+
+def _zone(at: float) -> str:
+    """Which times these are: a report may be read elsewhere."""
+    return time.strftime("%Z (%z)", time.localtime(at))
 
 
 def document(title: str, body: Content, head: Content) -> Markup:
