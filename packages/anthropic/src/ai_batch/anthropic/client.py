@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ai_batch.core.connections import fingerprint
+from ai_batch.core.connections import bare_url, check_url, fingerprint
 from ai_batch.core.direct_calls import DirectCalls
-from ai_batch.core.errors import ProviderNotInstalled, UsageError
+from ai_batch.core.errors import ProviderNotInstalled, UsageError, hide
 from ai_batch.core.vendor_calls import connections, many_connections, timeouts
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ClientSettings:
     def url(self) -> str:
         """The server's base URL, without a slash at its end."""
         if self.client is not None:
-            return str(self.client.base_url).rstrip("/")
+            return bare_url(str(self.client.base_url))
         return (self.base_url or os.environ.get("ANTHROPIC_BASE_URL") or DEFAULT_URL).rstrip("/")
 
     @property
@@ -97,6 +97,8 @@ class ClientSettings:
 
     def check(self) -> None:
         """Raises ``UsageError`` for an address that can't be right, or where a key is missing."""
+        hide(self.secret, *(self.extra_headers or {}).values())
+        check_url(self.url)
         if self.url.endswith("/v1"):
             # All calls would go to /v1/v1 and get a 404 (tidyverse/ellmer#835).
             raise UsageError(f"the base URL {self.url} must not end in /v1, which is added to it")

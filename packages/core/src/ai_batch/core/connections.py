@@ -10,9 +10,12 @@ import hashlib
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
+from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
-__all__ = ["Clients", "fingerprint"]
+from ai_batch.core.errors import UsageError
+
+__all__ = ["Clients", "bare_url", "check_url", "fingerprint"]
 
 ClientT = TypeVar("ClientT")
 
@@ -100,6 +103,28 @@ class _Held(Generic[ClientT]):
 
 _LEFT: set[_Held[Any]] = set()
 """Clients that nobody else holds on to until their loops end."""
+
+
+def bare_url(url: str) -> str:
+    """A server's address without a password, a query, or a slash at its end."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, place, parts.path, "", "")).rstrip("/")
+
+
+def check_url(url: str) -> None:
+    """Raises ``UsageError`` for an address that holds a secret, or is none of HTTP.
+
+    Addresses are part of a job's record, and of what HTTP libraries log.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError(f"base_url must begin with https:// and a host, found {bare_url(url)!r}")
+    if "@" in parts.netloc or parts.query:
+        raise UsageError(
+            f"base_url must not hold a name, a password or a query, which would be logged "
+            f"({bare_url(url)}): pass extra_headers={{'Authorization': ...}}"
+        )
 
 
 def fingerprint(

@@ -51,6 +51,7 @@ __all__ = [
     "RequestRefused",
     "UsageError",
     "VendorFault",
+    "hide",
     "mask",
 ]
 
@@ -62,15 +63,51 @@ _SECRETS = re.compile(
     r"|\b(?:sk|gsk|xai|whsec|pk)[-_][A-Za-z0-9_\-]{6,}"
     r"|\bAIza[0-9A-Za-z_\-]{10,}"
     r"|\beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-.]+"
+    r"|\bya29\.[A-Za-z0-9_\-.]+"
+    r"|\b(?:pa|al)-[A-Za-z0-9_\-]{30,}"
+    r"|(?<=[?&])(?:key|api_key|access_token|token)=[^&\s'\"<>]+"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+    r"|authorization['\":=\s]+basic\s+[^\s'\",}]+"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    re.DOTALL,
 )
 
 
-_HINTS = ("bearer", "api-key", "sk-", "sk_", "gsk", "xai", "whsec", "pk-", "pk_", "aiza", "eyj")
+_HINTS = (
+    *(
+        "bearer",
+        "api-key",
+        "sk-",
+        "sk_",
+        "gsk",
+        "xai",
+        "whsec",
+        "pk-",
+        "pk_",
+        "aiza",
+        "eyj",
+        "ya29",
+    ),
+    *("pa-", "al-", "key=", "token=", "://", "basic", "private key"),
+)
+
+SHORTEST_SECRET = 12
+"""Characters; what is shorter is no key, and may well be a word."""
+
+_hidden: set[str] = set()
+
+
+def hide(*secrets: str | None) -> None:
+    """Have ``mask`` replace these in all texts from now on, whoever repeats them.
+
+    A vendor may answer with the key that it refuses, also in the rows of a batch.
+    """
+    _hidden.update(secret for secret in secrets if secret and len(secret) >= SHORTEST_SECRET)
 
 
 def mask(text: str, *secrets: str | None) -> str:
     """``text`` with the given secrets, and whatever looks like an API key, replaced by ``***``."""
-    for secret in secrets:
+    for secret in (*secrets, *tuple(_hidden)):
         if secret:
             text = text.replace(secret, "***")
     # The pattern is slow on long texts, and hardly any of them holds what it looks for.

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ai_batch.core.connections import fingerprint
-from ai_batch.core.errors import ProviderNotInstalled, UsageError
+from ai_batch.core.connections import bare_url, check_url, fingerprint
+from ai_batch.core.errors import ProviderNotInstalled, UsageError, hide
 from ai_batch.core.guards import guards
 from ai_batch.gemini.sdk import http_options, inner
 
@@ -55,7 +55,7 @@ class ClientSettings:
     def url(self) -> str:
         """The server's base URL, without a slash at its end."""
         if self.client is not None:
-            return str(http_options(self.client).base_url).rstrip("/")
+            return bare_url(str(http_options(self.client).base_url))
         variable = "GOOGLE_VERTEX_BASE_URL" if self.vertex else "GOOGLE_GEMINI_BASE_URL"
         default = _vertex_url(self.place[1]) if self.vertex else DEVELOPER_URL
         return (self.base_url or os.environ.get(variable) or default).rstrip("/")
@@ -105,7 +105,12 @@ class ClientSettings:
         return fingerprint(self.secret, *tenant, headers=self.extra_headers)
 
     def check(self) -> None:
-        """Raises ``UsageError`` when it is not told who asks."""
+        """Raises ``UsageError`` when it is not told who asks.
+
+        From now on errors hide what must not show.
+        """
+        hide(self.secret, *(self.extra_headers or {}).values())
+        check_url(self.url)
         if self.client is not None:
             self._check_client(self.client)
         elif self.vertex:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ai_batch.core.connections import fingerprint
+from ai_batch.core.connections import bare_url, check_url, fingerprint
 from ai_batch.core.direct_calls import DirectCalls
-from ai_batch.core.errors import ProviderNotInstalled, UsageError
+from ai_batch.core.errors import ProviderNotInstalled, UsageError, hide
 from ai_batch.core.vendor_calls import connections, many_connections, timeouts
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ClientSettings:
     def url(self) -> str:
         """The server's base URL, without a slash at its end."""
         if self.client is not None:
-            return str(self.client.base_url).rstrip("/")
+            return bare_url(str(self.client.base_url))
         return (self.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).rstrip("/")
 
     @property
@@ -66,7 +66,12 @@ class ClientSettings:
         return fingerprint(self.secret, *map(os.environ.get, TENANT), headers=self.extra_headers)
 
     def check(self) -> None:
-        """Raises ``UsageError`` when OpenAI itself is to be asked without a key."""
+        """Raises ``UsageError`` when OpenAI itself is to be asked without a key.
+
+        From now on errors hide what must not show.
+        """
+        hide(self.secret, *(self.extra_headers or {}).values())
+        check_url(self.url)
         if self.client is None and not self.secret and self.is_openai:
             raise UsageError("there is no API key: set OPENAI_API_KEY, or pass api_key=")
 
