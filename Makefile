@@ -8,13 +8,16 @@ HATCH ?= .hatch/bin/hatch
 VERSIONS = 3.11 3.12 3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help test adapters browser check lint types fix matrix lowest dist docs demo bench lock clean
+.PHONY: help test crash adapters browser check lint types fix matrix lowest dist docs demo bench audit lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: $(HATCH) ## Run the tests; `make test ARGS="-k plan"` hands arguments to pytest.
 	$(HATCH) run test $(ARGS)
+
+crash: $(HATCH) ## Kill real processes: at every step, in company, and 200 times at moments drawn by chance.
+	AI_BATCH_KILLS=50 $(HATCH) run test -m crash $(ARGS)
 
 adapters: $(HATCH) ## Run the tests with models of LangChain and Pydantic AI, which need both.
 	$(HATCH) run adapters:test $(ARGS)
@@ -60,6 +63,10 @@ demo: $(HATCH) ## Run the example that needs no key: a batch job against the emu
 
 bench: $(HATCH) ## Measure speed and memory.
 	$(HATCH) run python benchmarks/run.py $(ARGS)
+
+# Asks PyPI's own JSON API: behind a mirror that has none nothing can be known, and --strict says so.
+audit: $(HATCH) ## Look for known vulnerabilities in what constraints.txt names.
+	$(HATCH) run uv tool run --isolated pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 lock: $(HATCH) ## Bring constraints.txt up to date with what is published.
 	$(HATCH) run python tools/lock.py

@@ -111,7 +111,7 @@ def test_the_command_line_shows_no_secret(tmp_path: Path) -> None:
         assert "Incorrect API key" in started.stderr + (tmp_path / "output.txt").read_text()
         listed = run(tmp_path, "ai_batch.cli", "jobs", "--json", **variables)
         job = json.loads(listed.stdout.splitlines()[0])
-        job_id = (job[0] if isinstance(job, list) else job)["id"]
+        job_id = job["job"]
         names = {
             "JOB": job_id,
             "RESULTS": str(tmp_path / "results.jsonl"),
