@@ -31,6 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^( *)```python\b(.*)\n((?:.*\n)*?)\1```", re.MULTILINE)
 OUTPUT = re.compile(r"\s*\n```text\n((?:.*\n)*?)```")
 COMMANDS = re.compile(r"^<!-- run -->\n```sh\n((?:.*\n)*?)```", re.MULTILINE)
+SDK_WARNS = "ignore:Inheritance class AiohttpClientSession"
+"""What google-genai does to aiohttp's sessions, and is warned of."""
+
 REASON = re.compile(r'reason="[^"]+"')
 
 
@@ -104,7 +107,7 @@ class Runner:
     def __init__(self) -> None:
         program = ROOT / "tests" / "programs" / "snippet_runner.py"
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", program],
+            [sys.executable, "-W", "error", "-W", SDK_WARNS, program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
