@@ -55,14 +55,18 @@ class Planning:
         self._job_id = new_job_id(self._now)
         self._folder = spool.create(self._job_id, ledger.store_id)
         self._kept = False
-        self.planner = Planner(
-            provider,
-            self._folder,
-            store_id=ledger.store_id,
-            job_id=self._job_id,
-            max_tokens=options.max_enqueued_tokens,
-            salt=salt,
-        )
+        try:
+            self.planner = Planner(
+                provider,
+                self._folder,
+                store_id=ledger.store_id,
+                job_id=self._job_id,
+                max_tokens=options.max_enqueued_tokens,
+                salt=salt,
+            )
+        except BaseException:
+            spool.release(self._folder, keep=False)
+            raise
 
     def _sweep(self) -> None:
         """Delete what killed processes had begun to plan; keep what they had just finished."""

@@ -7,6 +7,7 @@ no checksums.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import zlib
@@ -18,6 +19,7 @@ from typing import Self, cast
 
 import msgspec
 
+from ai_batch.core.disk import of_disk
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
 from ai_batch.core.seals import HEADER_SIZE, SpoolDamaged, place_of, places_header, read_header
@@ -68,9 +70,14 @@ class RequestWriter:
     """Appends requests; each line's place is kept in a file and not in memory."""
 
     def __init__(self, folder: JobFolder) -> None:
-        """Starts both files anew."""
-        self._lines = open_private(folder.requests)
-        self._places = open_private(folder.offsets)
+        """Starts both files anew. Raises ``LedgerError`` where that can't be done."""
+        with contextlib.ExitStack() as opened:
+            try:
+                self._lines = opened.enter_context(open_private(folder.requests))
+                self._places = open_private(folder.offsets)
+            except OSError as error:
+                raise of_disk(error, folder.path) from error
+            opened.pop_all()
         self._places.write(places_header(folder.offsets))
         self._end = 0
 
