@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from ai_batch.core.connections import bare_url, check_url, fingerprint
 from ai_batch.core.direct_calls import DirectCalls
 from ai_batch.core.errors import ProviderNotInstalled, UsageError, hide
-from ai_batch.core.vendor_calls import connections, many_connections, timeouts
+from ai_batch.core.vendor_calls import direct_calls, sdk_client
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
@@ -140,26 +140,18 @@ def make_client(settings: ClientSettings) -> AsyncAnthropic | Anthropic:
     sdk: Any = load_sdk()
     import httpx2
 
-    timeout = timeouts(httpx2, settings.timeout, pool=settings.timeout)
-    client = connections(sdk, httpx2, settings.url, timeout)
-    made: AsyncAnthropic = sdk.AsyncAnthropic(**_who(settings), timeout=timeout, http_client=client)
-    return made
+    make: Callable[..., AsyncAnthropic] = sdk.AsyncAnthropic
+    return sdk_client(make, sdk, httpx2, _who(settings), settings.timeout)
 
 
 def make_live_client(settings: ClientSettings) -> DirectCalls | AsyncAnthropic | Anthropic:
-    """What makes many calls at once: over aiohttp where it is installed, at twice the speed.
-
-    A call may wait for a free connection for as long as it takes: that is no fault of the server.
-    """
+    """What makes many calls at once: over aiohttp where it is installed, at twice the speed."""
     if settings.client is not None:
         return make_client(settings)
     sdk: Any = load_sdk()
     import httpx2
 
-    timeout = timeouts(httpx2, settings.timeout, pool=None)
-    client = many_connections(sdk, httpx2, settings.url, timeout)
-    made: AsyncAnthropic = sdk.AsyncAnthropic(**_who(settings), timeout=timeout, http_client=client)
-    return DirectCalls(made, client, sdk, httpx2)
+    return direct_calls(sdk.AsyncAnthropic, sdk, httpx2, _who(settings), settings.timeout)
 
 
 def _who(settings: ClientSettings) -> dict[str, Any]:

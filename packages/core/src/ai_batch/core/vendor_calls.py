@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
 from ai_batch.core.connections import Clients
+from ai_batch.core.direct_calls import DirectCalls
 from ai_batch.core.errors import AIBatchError
 from ai_batch.core.guards import guards
 from ai_batch.core.messages import JSONObject
 
-__all__ = ["MANY", "Calls", "connections", "many_connections", "timeouts"]
+__all__ = ["MANY", "Calls", "direct_calls", "many_connections", "sdk_client", "timeouts"]
 
 CONNECT_SECONDS = 10.0
 
@@ -100,14 +101,41 @@ def _is_stream(request: Any) -> bool:
     return bool(request.headers.get("x-stainless-raw-response") == "stream")
 
 
-def connections(sdk: Any, http: Any, url: str, timeout: Any) -> Any:
-    """A guarded HTTP client for an SDK that calls the server ``url``."""
-    hooks = guards(url, http, _is_stream)
-    return sdk.DefaultAsyncHttpxClient(timeout=timeout, event_hooks=hooks)
+def sdk_client(
+    make: Callable[..., ClientT], sdk: Any, http: Any, who: Mapping[str, Any], seconds: float
+) -> ClientT:
+    """An async client of an SDK, over a guarded HTTP client.
+
+    ``make`` is its class, ``who`` tells it the server (``base_url``) and who asks; ``seconds``
+    are for each part of a call.
+    """
+    timeout = timeouts(http, seconds, pool=seconds)
+    hooks = guards(who["base_url"], http, _is_stream)
+    client = sdk.DefaultAsyncHttpxClient(timeout=timeout, event_hooks=hooks)
+    return make(**who, timeout=timeout, http_client=client)
+
+
+def direct_calls(
+    make: Callable[..., object],
+    sdk: Any,
+    http: Any,
+    who: Mapping[str, Any],
+    seconds: float,
+    *,
+    unwrap: str | None = None,
+) -> DirectCalls:
+    """The same for many calls at once; ``unwrap`` is the field of an error that the SDK keeps.
+
+    A call may wait for a free connection for as long as it takes: that is no fault of the server.
+    """
+    timeout = timeouts(http, seconds, pool=None)
+    client = many_connections(sdk, http, who["base_url"], timeout)
+    made = make(**who, timeout=timeout, http_client=client)
+    return DirectCalls(made, client, sdk, http, unwrap=unwrap)
 
 
 def many_connections(sdk: Any, http: Any, url: str, timeout: Any) -> Any:
-    """The same, with room for ``MANY`` calls at once.
+    """A guarded HTTP client for an SDK that calls the server ``url``, ``MANY`` times at once.
 
     Over aiohttp where that is installed: a call then costs half as much.
     """

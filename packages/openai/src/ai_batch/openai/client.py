@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ai_batch.core.connections import bare_url, check_url, fingerprint
 from ai_batch.core.direct_calls import DirectCalls
 from ai_batch.core.errors import ProviderNotInstalled, UsageError, hide
-from ai_batch.core.vendor_calls import connections, many_connections, timeouts
+from ai_batch.core.vendor_calls import direct_calls, sdk_client
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
@@ -84,24 +84,17 @@ def make_client(settings: ClientSettings) -> AsyncOpenAI | OpenAI:
     if settings.client is not None:
         return settings.client.with_options(max_retries=0, timeout=settings.timeout)
     sdk, http = _load_sdk()
-    timeout = timeouts(http, settings.timeout, pool=settings.timeout)
-    client = connections(sdk, http, settings.url, timeout)
-    made: AsyncOpenAI = sdk.AsyncOpenAI(**_who(settings), timeout=timeout, http_client=client)
-    return made
+    make: Callable[..., AsyncOpenAI] = sdk.AsyncOpenAI
+    return sdk_client(make, sdk, http, _who(settings), settings.timeout)
 
 
 def make_live_client(settings: ClientSettings) -> DirectCalls | AsyncOpenAI | OpenAI:
-    """What makes many calls at once: over aiohttp where it is installed, at twice the speed.
-
-    A call may wait for a free connection for as long as it takes: that is no fault of the server.
-    """
+    """What makes many calls at once: over aiohttp where it is installed, at twice the speed."""
     if settings.client is not None:
         return make_client(settings)
     sdk, http = _load_sdk()
-    timeout = timeouts(http, settings.timeout, pool=None)
-    client = many_connections(sdk, http, settings.url, timeout)
-    made: AsyncOpenAI = sdk.AsyncOpenAI(**_who(settings), timeout=timeout, http_client=client)
-    return DirectCalls(made, client, sdk, http, unwrap="error")
+    who = _who(settings)
+    return direct_calls(sdk.AsyncOpenAI, sdk, http, who, settings.timeout, unwrap="error")
 
 
 def _who(settings: ClientSettings) -> dict[str, Any]:
