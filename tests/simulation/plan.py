@@ -131,7 +131,7 @@ def draw(seed: int, provider: str, without: tuple[str, ...] = ()) -> Plan:
         progress=dice.chance("progress", 0.3),
         cancel_after=dice.choice("cancel", [None, None, None, None, 5.0, 100.0]),
         max_batches=dice.choice("max batches", [None, 1, 2]),
-        tight=dice.chance("tight", 0.15),
+        tight=not slow and dice.chance("tight", 0.15),
         poll_interval=1800.0 if slow else dice.choice("poll interval", [None, 20.0, 60.0]),
         without=without,
     )

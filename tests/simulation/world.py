@@ -16,12 +16,14 @@ from unittest.mock import patch
 
 from ai_batch.core import (
     BatchFailed,
+    BatchResponse,
     ChatRequest,
     ItemEvent,
     Ledger,
     NativeProcessor,
     Options,
     Result,
+    Usage,
 )
 from ai_batch.core.events import CompleteEvent, ErrorEvent
 from ai_batch.core.runtime import Runtime
@@ -182,7 +184,7 @@ class World:
             response = await processor.aprocess(self.requests)
         except BatchFailed as failed:
             return [result async for result in failed.job.aresults()]
-        return response[:]
+        return self._read(response)
 
     async def _streamed(self, processor: NativeProcessor) -> list[Result]:
         items: list[Result] = []
@@ -195,7 +197,7 @@ class World:
             if isinstance(event, ErrorEvent):
                 raise event.error
         assert response is not None, "the stream ended without a response"
-        results = response[:]
+        results = self._read(response)
         assert sorted(items, key=lambda item: item.index) == results, "the items differ"
         return results
 
@@ -206,7 +208,22 @@ class World:
         else:
             job = await processor.asubmit(self.requests)
             await program.sleep(self.plan.cancel_after or 0.0)
-        return (await job.acancel())[:]
+        return self._read(await job.acancel())
+
+    def _read(self, response: BatchResponse) -> list[Result]:
+        """The results, which the response's own figures must fit."""
+        results = response[:]
+        right = sum(result.ok for result in results)
+        found = (response.completed, response.failed, response.total)
+        assert found == (right, len(results) - right, len(results)), f"it counts {found}"
+        if right == len(results) and not self._has_lost():
+            used = sum((result.chat.usage for result in results if result.chat), Usage())
+            assert response.usage == used, f"{response.usage} are counted of {used}"
+        return results
+
+    def _has_lost(self) -> bool:
+        """Whether rows are gone that had been paid for."""
+        return any(incident.key.startswith("loss") for incident in self.dice.incidents)
 
     async def _live(self) -> list[list[Result]]:
         """Run the script, again and again until it ends; several at once where planned."""
