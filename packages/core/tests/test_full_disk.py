@@ -19,6 +19,7 @@ from ai_batch.core.database import SQLiteDatabase
 from ai_batch.core.patience import NO_ROOM_WAITS
 from ai_batch.core.provider import Submission
 from ai_batch.core.spool import Spool
+from ai_batch.core.state import Shard
 from ai_batch.core.testing import FakeProvider
 from ai_batch.core.transfers import private_file
 
@@ -174,6 +175,36 @@ def test_a_ledger_that_is_full_for_a_while_holds_the_job_up(tmp_path: Path, step
     assert next(failures, None) is None
     assert len(bench.vendor.batches) == 2
     assert bench.vendor.executed == {"one": 1, "two": 1}
+
+
+def test_leases_that_a_full_ledger_has_not_taken_back_hold_nothing_up(tmp_path: Path) -> None:
+    """A shard whose download and whose release had no room goes on as soon as there is some."""
+    disk = Disk(full=1)
+    bench = bench_on(tmp_path, disk)
+    refusals = iter([True] * 3)
+
+    async def script(processor: NativeProcessor) -> list[str]:
+        ledger = processor._jobs.ledger
+        release, set_free = ledger.release, ledger.set_free
+
+        def full() -> None:
+            if disk.tries and next(refusals, False):
+                raise NoRoom("no room left on the disk for the ledger")
+
+        def releasing(shard: Shard) -> None:
+            full()
+            release(shard)
+
+        def freeing(job_id: str, owner: str) -> None:
+            full()
+            set_free(job_id, owner)
+
+        ledger.release, ledger.set_free = releasing, freeing  # type: ignore[method-assign]
+        return await ask(processor)
+
+    assert bench.run(script) == ["answer to one #1", "answer to two #1"]
+    assert next(refusals, None) is None
+    assert bench.elapsed < 100
 
 
 def test_a_plan_without_room_leaves_nothing(tmp_path: Path) -> None:

@@ -50,15 +50,20 @@ def estimate_fields(estimate: Estimate) -> dict[str, object]:
     }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Question:
-    """Asks on a terminal whether a job of this size is wanted; elsewhere it only tells."""
+    """Asks on a terminal whether a job of this size is wanted; elsewhere it only tells.
+
+    ``asked`` tells afterwards whether there was a new job at all.
+    """
 
     above: float = ASK_ABOVE
     assume_yes: bool = False
+    asked: bool = False
 
     def __call__(self, estimate: Estimate) -> bool:
         """Whether the job is wanted."""
+        self.asked = True
         sys.stderr.write(f"{describe(estimate)}\n")
         if self.assume_yes or not self._is_much(estimate):
             return True

@@ -127,7 +127,7 @@ def run(
         job = _planned(desk, wanted, detach=detach)
         if job is None:
             raise UsageError(f"{wanted.source} holds no requests; nothing was sent")
-        _tell_found(home, job, notes)
+        _tell_found(home, job, notes, is_new=question.asked)
         return _finish(home, desk, job, output, detach=detach, as_json=as_json)
     finally:
         desk.close()
@@ -143,24 +143,20 @@ def _planned(desk: Desk, wanted: Wanted, *, detach: bool) -> Job | None:
         leave(ExitCode.INTERRUPTED)
 
 
-def _tell_found(home: Home, job: Job, notes: Notes) -> None:
+def _tell_found(home: Home, job: Job, notes: Notes, *, is_new: bool) -> None:
     """Say which job it is; one of before is told where its results are wanted now."""
     record = home.ledger.job(job.id)
     since = home.ledger.now() - record.created_at
     if home.notes(record) != notes:
         home.note(record, notes)
-    if record.finished:
+    if record.finished and not is_new:
         again = "--fresh asks anew" if record.state == "completed" else "retry asks for the rest"
         text = f"{job.id} has answered these requests {age(since)} ago, nothing is sent; {again}"
-    elif since > FOUND_AFTER:
-        text = f"{job.id} goes on; it began {age(since)} ago"
-    else:
+    elif is_new:
         text = f"{job.id}: {plural(job.total, 'request')}"
+    else:
+        text = f"{job.id} goes on; it began {age(since)} ago"
     sys.stderr.write(f"{text}\n")
-
-
-FOUND_AFTER = 2.0
-"""Seconds after which a job that was planned now would have been told already."""
 
 
 def _finish(

@@ -101,6 +101,7 @@ class Engine:
         self._full: dict[str, float] = {}
         self._sending = 0
         self._roomless = 0
+        self._holds_more = False
         self._cancelling = False
         self._deadline_at: float | None = None
         self.launched = asyncio.Event()
@@ -119,6 +120,10 @@ class Engine:
         try:
             while True:
                 try:
+                    if self._holds_more:
+                        # What a full ledger could not take back would be leased for ever.
+                        await self._blocking(self._ledger.set_free, self._job_id, self._owner)
+                        self._holds_more = False
                     if not await self._round():
                         return await self._blocking(self._finish)
                 except NoRoom as error:
@@ -145,9 +150,8 @@ class Engine:
         logger.warning("%s; trying again in %.0f s", error, wait)
         await asyncio.gather(*self._busy, return_exceptions=True)
         self._busy.clear()
+        self._holds_more = True
         await self._runtime.sleep(wait)
-        with contextlib.suppress(NoRoom):
-            await self._blocking(self._ledger.set_free, self._job_id, self._owner)
 
     async def _round(self) -> bool:
         """Start what is due and wait for something to happen; False once all is done."""
