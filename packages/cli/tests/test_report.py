@@ -358,6 +358,24 @@ def test_counting_can_be_put_off(tmp_path: Path) -> None:
     assert after < causes.number == 2000
 
 
+@pytest.mark.parametrize("file", ["0001.rows", "0001.output.jsonl", "requests.offsets"])
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 320, None])
+def test_what_is_damaged_is_counted_as_not_readable(
+    tmp_path: Path, file: str, damage: bytes | None
+) -> None:
+    """A file that is gone, cut or overwritten takes no count away, and is no traceback."""
+    shard = failed_batch(tmp_path / "job_1", 20)
+    path = tmp_path / "job_1" / file
+    path.unlink() if damage is None else path.write_bytes(damage)
+    causes = Causes(JobFolder(tmp_path / "job_1"), FakeProvider(FakeVendor()))
+
+    assert causes.read([shard])
+    assert causes.number == 20
+    assert {cause.code for cause in causes.found} <= {
+        *("(not readable here)", "unreadable_row", "rare", "frequent")
+    }
+
+
 def test_a_vendor_with_many_codes_does_not_fill_the_page(tmp_path: Path) -> None:
     """Fifty causes are told apart; the others are counted as one."""
     folder = JobFolder(tmp_path)

@@ -351,6 +351,30 @@ def test_a_ledger_that_fails_is_told(history: History, user: Visitor) -> None:
     assert user("/").status == 200
 
 
+def test_a_fault_of_ours_is_told_here_and_there(
+    history: History,
+    user: Visitor,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The page says that it can't be made, the terminal why, and neither has a key in it."""
+    del history
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("of a kind that nobody thought of, with sk-canary-4f1d2c7e9b8a")
+
+    monkeypatch.setattr(user.server.pages, "jobs", fail)
+    answer = user("/")
+
+    told = capsys.readouterr().err
+    assert (answer.status, answer.text) == (
+        500,
+        "This page can't be made; the terminal says why.\n",
+    )
+    assert "a page could not be shown: RuntimeError('of a kind that nobody thought of" in told
+    assert "canary" not in told
+
+
 def test_markup_of_users_stays_text(history: History, user: Visitor) -> None:
     """Ids, models and names of providers are shown as they are."""
     history.job("job_<b>1", provider=EVIL, model=EVIL)

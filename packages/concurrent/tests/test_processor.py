@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 import threading
@@ -30,6 +31,8 @@ from ai_batch.core import (
     Usage,
     UsageError,
 )
+from ai_batch.core.database import SQLiteDatabase
+from ai_batch.core.ledger import Ledger
 
 
 def answers(*texts: str) -> list[str]:
@@ -564,3 +567,25 @@ def test_options_that_cannot_be_meant(options: Any, message: str) -> None:
     """They are refused when the processor is made."""
     with pytest.raises(UsageError, match=message):
         ConcurrentProcessor(**options)
+
+
+def test_the_ledger_knows_how_a_job_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its event log has the counts now and then, each further than the one before."""
+    monkeypatch.setattr("ai_batch.concurrent.work.NOTE_SECONDS", 0.01)
+
+    async def chat(request: ChatRequest) -> ChatResponse:
+        await asyncio.sleep(0.02)
+        return ChatResponse(content=text_of(request))
+
+    with ConcurrentProcessor(chat=chat, home=tmp_path / "home", max_concurrency=2) as processor:
+        response = processor.process([str(number) for number in range(100)])
+    ledger = Ledger(SQLiteDatabase(tmp_path / "home" / "ledger.db"))
+    counts = [
+        json.loads(event["detail"])["ok"]
+        for event in ledger.events(response.job_id)
+        if event["seq"] is not None and event["to_state"] is None
+    ]
+    ledger.close()
+
+    assert 5 <= len(counts) <= 20
+    assert counts == sorted(set(counts))

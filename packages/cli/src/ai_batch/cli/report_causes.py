@@ -73,7 +73,8 @@ class Causes:
     @property
     def found(self) -> list[Cause]:
         """The causes so far, the most frequent first."""
-        return sorted(self._found.values(), key=lambda cause: (-cause.number, cause.code))
+        counted = [cause for cause in self._found.values() if cause.number]
+        return sorted(counted, key=lambda cause: (-cause.number, cause.code))
 
     @property
     def number(self) -> int:
@@ -107,7 +108,7 @@ class Causes:
     def _rows_of(self, shard: Shard) -> Iterator[None]:
         """Count a batch's errors; gives something for each row, so that others may go in between.
 
-        What can't be read, since it was pruned meanwhile, is counted all the same.
+        What can't be read, since it was pruned meanwhile or is damaged, is counted all the same.
         """
         over = shard.state in TERMINAL
         left = shard.failed
@@ -119,7 +120,7 @@ class Causes:
                 yield
                 if left <= 0:
                     return
-        except (OSError, LedgerError):
+        except (OSError, LedgerError, *UNREADABLE):
             over = True
         if over and left:
             self._cause(UNKNOWN).number += left
@@ -167,12 +168,12 @@ class Causes:
 
     def _count(self, failure: _Failure) -> None:
         cause = self._cause(safe(failure.error.code))
-        cause.number += 1
         if len(cause.examples) < self._examples:
             with RequestLog(self._folder) as log:
                 identity = log.id(failure.index)
             message = _cut(safe(failure.error.message), MAX_MESSAGE)
             cause.examples.append(Example(identity, failure.index, message, failure.raw))
+        cause.number += 1
 
     def _cause(self, code: str) -> Cause:
         if code not in self._found and len(self._found) >= MAX_CAUSES:

@@ -109,6 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(refused.status, TEXT, f"{refused}\n")
         except LedgerError as error:
             self._send(500, TEXT, f"{mask(str(error))}\n")
+        except Exception:
+            self._send(500, TEXT, "This page can't be made; the terminal says why.\n")
+            raise
         else:
             more = {"Set-Cookie": server.gate.cookie} if by_link else {}
             if self.path.endswith("/report"):
