@@ -2,7 +2,7 @@
 
     jobs/<job id>/
         requests.jsonl          every request, normalised, in order
-        requests.offsets        where each of them begins: 8 bytes per request
+        requests.offsets        where each of them begins, and its CRC: 12 bytes per request
         0001.members            which requests the shard holds, where they are not a plain range
         0001.input.jsonl        what is sent; deleted once the shard is collected
         0001.output.jsonl       what came back, byte for byte
@@ -10,7 +10,7 @@
         0001.local.jsonl        errors that the provider gave no row for
         0001.joined.jsonl       rows of requests that took several lines, one for each request
         0001.carried.jsonl      rows of such requests that an earlier shard has paid for
-        0001.rows               where each request's row is: 16 bytes per request
+        0001.rows               where each request's row is, and its CRC: 20 bytes per request
 
 Files appear by renaming, complete and synced, or not at all. Folders have mode 0700 and files
 0600: prompts and answers are private.
@@ -132,7 +132,7 @@ class JobFolder:
 
     @property
     def offsets(self) -> Path:
-        """Where each request's line begins, 8 bytes each."""
+        """Where each request's line begins, and its checksum, 12 bytes each."""
         return self.path / "requests.offsets"
 
     def file(self, name: str, kind: str) -> Path:
@@ -297,6 +297,8 @@ class Spool:
     def open(self, folder: str) -> JobFolder:
         """The folder that a ledger names. Raises ``LedgerError`` when it is gone, or a link."""
         path = self.home / folder
+        if path.parent != self._jobs or path.name == "..":
+            raise LedgerError(f"the ledger names {folder!r}, which is no folder of a job here")
         if not path.is_dir():
             raise LedgerError(f"the job's folder {path} is gone; its results can't be read")
         check_folder(path)
