@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +21,7 @@ from ai_batch.core import JobRecord, LeaseLost, Ledger, LedgerError
 from ai_batch.core.database import SQLiteDatabase
 from ai_batch.core.provider import Candidate, Route
 from ai_batch.core.state import Shard, ShardState
+from tests.properties.in_memory import new_folder
 from tests.properties.ledger_model import (
     ALLOWED,
     COLLECTED,
@@ -74,7 +73,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = new_folder()
         self.now = 1000.0
         self.ledgers = {owner: self._open() for owner in OWNERS}
         self.model = LedgerModel({})
