@@ -110,9 +110,9 @@ class AnthropicApi:
         path = f"{BATCHES}/{batch_id}/cancel"
         return await self._calls.json(lambda client: client.post(path, cast_to=httpx2.Response))
 
-    async def download(self, batch_id: str, to: Path) -> None:
-        """Stream a batch's results to disk as they come."""
-        with private_file(to) as file:
+    async def download(self, batch_id: str, to: Path, most: int | None = None) -> None:
+        """Stream a batch's results to disk as they come, ``most`` bytes of them at the most."""
+        with private_file(to, most) as file:
             await self._stream(batch_id, lambda chunk: file.write(chunk) >= 0)
 
     async def first_row(self, batch_id: str) -> bytes | None:

@@ -33,6 +33,7 @@ from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Candidate, Limits, RemoteStatus, Route, Scan, Submission
 from ai_batch.core.requests import ChatRequest, Request
 from ai_batch.core.results import Outcome, Usage
+from ai_batch.core.transfers import longest
 
 __all__ = ["AnthropicProvider"]
 
@@ -197,7 +198,7 @@ class AnthropicProvider:
         """Stream the results; there is one file, errors included."""
         remote_id = submission.remote_id or ""
         try:
-            await self._api.download(remote_id, output)
+            await self._api.download(remote_id, output, longest(submission.count))
         except RemoteNotFound as error:
             if not is_archived(await self._api.batch(remote_id)):
                 raise

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ai_batch.core.seals import SpoolDamaged, seal, unseal
+from ai_batch.core.transfers import LONGEST_ROW
 
 __all__ = [
     "MEND",
@@ -29,8 +30,7 @@ __all__ = [
 UNREADABLE = (ValueError, RecursionError)
 """What reading a row may raise: decoders give up on deep nesting in their own way."""
 
-MAX_ROW = 64 << 20
-"""Bytes of one row at most; what is longer is treated as unreadable."""
+MAX_ROW = LONGEST_ROW
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -171,9 +171,12 @@ def split_rows(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def rows_between(path: Path, start: int, stop: int) -> Iterator[bytes]:
-    """The lines in the bytes ``start`` to ``stop`` of a file that is being appended to."""
+    """The lines in the bytes ``start`` to ``stop`` of a file that is being appended to.
+
+    One that is too long is given in pieces, none of which can be read.
+    """
     with path.open("rb", buffering=1 << 18) as file:
         file.seek(start)
-        while start < stop and (line := file.readline()):
+        while start < stop and (line := file.readline(MAX_ROW)):
             start += len(line)
             yield line.rstrip(b"\n")

@@ -126,8 +126,8 @@ class GoogleApi:
 
         return await self._call(work)
 
-    async def download(self, name: str, to: Path) -> None:
-        """Stream a file's bytes to disk as they come.
+    async def download(self, name: str, to: Path, most: int | None = None) -> None:
+        """Stream a file's bytes to disk as they come, ``most`` of them at the most.
 
         By its name alone: that of a file of results is too long for the service to be asked about
         (googleapis/python-genai#1759).
@@ -135,7 +135,7 @@ class GoogleApi:
 
         async def work(client: Client) -> None:
             config: Any = {"http_options": one_attempt(self._settings.timeout)}
-            with private_file(to) as file:
+            with private_file(to, most) as file:
                 await client.aio.files.download(file=name, destination=file, config=config)
 
         await self._call(work)

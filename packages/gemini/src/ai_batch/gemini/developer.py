@@ -16,7 +16,7 @@ from ai_batch.core.listing import created_id
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Limits, RemoteStatus, Route, Submission
 from ai_batch.core.requests import ChatRequest, Request
-from ai_batch.core.transfers import private_file
+from ai_batch.core.transfers import longest, private_file
 from ai_batch.gemini import wire
 from ai_batch.gemini.api import size_of
 from ai_batch.gemini.batches import (
@@ -107,13 +107,13 @@ class DeveloperProvider(GoogleProvider):
             if not name:
                 _write_rows(submission, inline_answers(batch), output)
                 return
-        await self._download(name, remote_id, output)
+        await self._download(name, submission, output)
 
-    async def _download(self, name: str, remote_id: str, output: Path) -> None:
+    async def _download(self, name: str, submission: Submission, output: Path) -> None:
         try:
-            await self._api.download(name, output)
+            await self._api.download(name, output, longest(submission.count))
         except RemoteNotFound as error:
-            if await self._is_known(remote_id):
+            if await self._is_known(submission.remote_id or ""):
                 raise
             gone = "Google has deleted the results, six weeks after the batch was made"
             raise RequestRefused(gone, status=error.status) from None

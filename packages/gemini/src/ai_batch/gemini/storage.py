@@ -115,11 +115,14 @@ class Storage:
 
         return await self._run(work)
 
-    async def download(self, uris: Iterable[str], to: Path) -> None:
-        """Stream some objects to disk, one after the other, each ended by a line's end."""
+    async def download(self, uris: Iterable[str], to: Path, most: int | None = None) -> None:
+        """Stream some objects to disk, one after the other, each ended by a line's end.
+
+        ``most`` are the bytes that they have together at the most.
+        """
 
         def work() -> None:
-            with private_file(to) as file:
+            with private_file(to, most) as file:
                 for uri in uris:
                     blob = self._blob(uri)
                     blob.download_to_file(file, **self._once)

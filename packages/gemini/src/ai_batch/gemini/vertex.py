@@ -7,11 +7,12 @@ from pathlib import Path
 
 import msgspec
 
+from ai_batch.core.errors import RemoteNotFound
 from ai_batch.core.listing import created_id
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.provider import Limits, RemoteStatus, Route, Submission
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
-from ai_batch.core.transfers import private_file
+from ai_batch.core.transfers import longest, private_file
 from ai_batch.gemini import wire
 from ai_batch.gemini.batches import label_of
 from ai_batch.gemini.keyless import give_keys, instances_of
@@ -19,6 +20,7 @@ from ai_batch.gemini.provider import GoogleProvider
 from ai_batch.gemini.settings import VERTEX_LIMITS, GeminiSettings
 from ai_batch.gemini.storage import Storage, check_installed
 from ai_batch.gemini.vertex_jobs import (
+    ANSWERED,
     create_body,
     input_uri,
     job_belongs_to,
@@ -118,12 +120,16 @@ class VertexProvider(GoogleProvider):
         prefix = submission.details.get("output") or output_prefix(self._folder, submission.token)
         names = await self._storage.names(f"{prefix.rstrip('/')}/")
         rows = [name for name in names if name.endswith(".jsonl")]
+        if not rows and submission.details.get(ANSWERED):
+            # Somebody, or a rule of the bucket's, was quicker: they are paid for all the same.
+            raise RemoteNotFound(f"there are no results any more under {prefix}")
+        most = longest(submission.count)
         if submission.route.endpoint != wire.PREDICT_ENDPOINT:
-            await self._storage.download(rows, output)
+            await self._storage.download(rows, output, most)
             return
         aside = _aside(output)
         try:
-            await self._storage.download(rows, aside)
+            await self._storage.download(rows, aside, most)
             give_keys(aside, submission.input_path, output)
         finally:
             aside.unlink(missing_ok=True)

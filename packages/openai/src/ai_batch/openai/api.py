@@ -94,9 +94,9 @@ class OpenAIApi:
         """Delete a file. ``RemoteNotFound`` when it is gone already."""
         await self._json("delete", f"/files/{file_id}")
 
-    async def download(self, file_id: str, to: Path) -> None:
-        """Stream a file's bytes to disk as they come."""
-        with private_file(to) as file:
+    async def download(self, file_id: str, to: Path, most: int | None = None) -> None:
+        """Stream a file's bytes to disk as they come, ``most`` of them at the most."""
+        with private_file(to, most) as file:
 
             def work(client: Any) -> object:
                 save = _save_async if is_async(client) else _save

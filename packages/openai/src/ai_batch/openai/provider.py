@@ -14,6 +14,7 @@ from ai_batch.core.prices import token_cost
 from ai_batch.core.provider import Candidate, Limits, RemoteStatus, Route, Scan, Submission
 from ai_batch.core.requests import ChatRequest, Request
 from ai_batch.core.results import Outcome, Usage
+from ai_batch.core.transfers import longest
 from ai_batch.openai import wire
 from ai_batch.openai.api import OpenAIApi
 from ai_batch.openai.batches import belongs_to, create_body, is_over, read_status, token_of
@@ -194,7 +195,7 @@ class OpenAIProvider:
         for key, path in (("output", output), ("errors", errors)):
             file_id = submission.details.get(key)
             if file_id:
-                await self._api.download(file_id, path)
+                await self._api.download(file_id, path, longest(submission.count))
 
     async def cancel(self, remote_id: str) -> None:
         """Ask for the batch to be stopped; HTTP 409 says that it has ended already."""
