@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import stat
 from array import array
 from collections.abc import Generator
@@ -12,7 +14,7 @@ import pytest
 
 from ai_batch.core import LeaseLost, LedgerError
 from ai_batch.core.provider import Route
-from ai_batch.core.spool import JobFolder, Spool, members_of, open_private, write_members
+from ai_batch.core.spool import PLANNING, JobFolder, Spool, members_of, open_private, write_members
 from ai_batch.core.state import Shard, ShardState
 
 
@@ -130,6 +132,36 @@ def test_a_planning_that_died_is_found_and_a_living_one_is_not(tmp_path: Path) -
     assert list(spool.abandoned()) == []
     spool._locks.pop("job_1").close()  # As the system does it for the dead.
     assert [found.path for found in spool.abandoned()] == [folder.path]
+
+
+def test_what_another_ledger_is_planning_is_left_alone(tmp_path: Path) -> None:
+    """Two ledgers may share a home: one can't know what has become a job in the other."""
+    spool = Spool(tmp_path / "home")
+    spool.create("job_1", "one")
+    spool._locks.pop("job_1").close()
+
+    assert list(spool.abandoned("another")) == []
+    assert [found.path.name for found in spool.abandoned("one")] == ["job_1"]
+
+
+def test_a_folder_that_was_never_put_in_place_is_swept(tmp_path: Path) -> None:
+    """Once its process is gone, and not in the moment between making and locking it."""
+    spool = Spool(tmp_path / "home")
+    old, young, alive = (tmp_path / f"home/job_{number}.tmp" for number in range(3))
+    for aside in (old, young, alive):
+        aside.mkdir()
+        (aside / PLANNING).touch()
+    for aside in (old, alive):
+        os.utime(aside, (0, 0))
+
+    with (alive / PLANNING).open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        spool.sweep()
+
+    assert sorted(path.name for path in (tmp_path / "home").glob("*.tmp")) == [
+        young.name,
+        alive.name,
+    ]
 
 
 def test_a_planning_that_came_to_nothing_leaves_nothing(tmp_path: Path) -> None:
