@@ -6,12 +6,14 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ai_batch.cli.consent import describe, estimate_fields
 from ai_batch.cli.failures import ExitCode
 from ai_batch.cli.home import Home
+from ai_batch.cli.ids import Ids
 from ai_batch.cli.running import Wanted
 from ai_batch.cli.texts import plural
 from ai_batch.core import Estimate, Problem, UsageError
@@ -71,24 +73,39 @@ def validate(wanted: Wanted, *, as_json: bool) -> ExitCode:
 
 def _checked(wanted: Wanted) -> int:
     """The number of requests, checked by the rules that hold for every provider."""
-    problems: list[Problem] = []
-    seen: dict[str, int] = {}
-    number = faults = 0
-    for index, fields in enumerate(replace(wanted, provider="openai").requests()):
-        number += 1
-        read = read_request(fields, index)
-        found = read if isinstance(read, list) else check_request(read)
-        known = str(fields.get("id") or f"req_{index}")
-        if known in seen:
-            text = f"duplicate id, first used by the request at index {seen[known]}"
-            found = [*found, Problem(text, field="id")]
-        seen.setdefault(known, index)
-        faults += len(found)
+    with tempfile.TemporaryDirectory(prefix="ai-batch-") as folder:
+        problems = _Problems()
+        with Ids(Path(folder)) as ids:
+            for index, fields in enumerate(replace(wanted, provider="openai").requests()):
+                read = read_request(fields, index)
+                known = str(fields.get("id") or f"req_{index}")
+                ids.add(known)
+                problems.add(known, index, read if isinstance(read, list) else check_request(read))
+            for known, index, first in ids.repeated():
+                text = f"duplicate id, first used by the request at index {first}"
+                problems.add(known, index, [Problem(text, field="id")])
+    problems.tell(wanted.source)
+    return ids.number
+
+
+class _Problems:
+    """Counts faults, and keeps the first of them."""
+
+    def __init__(self) -> None:
+        self._kept: list[Problem] = []
+        self._number = 0
+
+    def add(self, known: str, index: int, found: Sequence[Problem]) -> None:
+        self._number += len(found)
         told = [replace(problem, id=known, index=index) for problem in found]
-        problems += told[: MOST_PROBLEMS - len(problems)]
-    if faults:
-        raise UsageError(f"{wanted.source}: {plural(faults, 'problem')}", problems, total=faults)
-    return number
+        self._kept += told[: MOST_PROBLEMS - len(self._kept)]
+
+    def tell(self, source: str) -> None:
+        """Raises ``UsageError`` where there are any."""
+        if self._number:
+            text = f"{source}: {plural(self._number, 'problem')}"
+            ordered = sorted(self._kept, key=lambda problem: problem.index or 0)
+            raise UsageError(text, ordered, total=self._number)
 
 
 def list_providers(*, as_json: bool) -> ExitCode:
