@@ -23,6 +23,7 @@ from ai_batch.core.errors import (
 )
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.patience import (
+    CALLED_OFF,
     CANCEL_AGAIN,
     LOST_AFTER,
     MAX_CLEANUP_FAILURES,
@@ -207,7 +208,8 @@ class Advancer:
 
     def _submission_changes(self) -> dict[str, Any]:
         now = self._ledger.now()
-        return {"submitted_at": now, "failures": 0, "next_at": self._poll_at(now, 0.0)}
+        due = self._poll_at(now, 0.0)
+        return {"submitted_at": now, "cancel_at": None, "failures": 0, "next_at": due}
 
     def _poll_at(self, now: float, age: float, done: int = 0, total: int = 0) -> float:
         interval, phase = self._policy.poll_interval, self._ledger.phase
@@ -225,11 +227,15 @@ class Advancer:
                 wait = min(self._backoff(shard, None), self._policy.settle_wait - waited)
                 changes = {"failures": shard.failures + 1, "next_at": self._ledger.now() + wait}
                 return await self._update(shard, **changes)
-            await self._provider.revoke(self._submission(shard))
-            if (found := await self._find(shard)) is not None:
-                return found
+            if shard.cancel_at is None:
+                await self._provider.revoke(self._submission(shard))
+                shard = await self._update(shard, cancel_at=self._ledger.now(), failures=0)
         except TRANSIENT as error:
             return await self._wait(shard, error)
+        # A process that was asleep may have made it just now, and lists lag behind: look again.
+        look_at = (shard.cancel_at or 0.0) + min(CALLED_OFF, self._policy.settle_wait)
+        if self._ledger.now() < look_at:
+            return await self._update(shard, next_at=look_at)
         if cancelling:
             return await self._collector.give_up(shard)
         logger.warning("%s: its create call never took effect; sending it again", shard.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "CALLED_OFF",
     "CANCEL_AGAIN",
     "LOST_AFTER",
     "MAX_CLEANUP_FAILURES",
@@ -23,6 +24,10 @@ MAX_REFUSALS = 5
 
 SPLIT_AFTER = 3
 """How often a shard waits for the queue while nothing else of ours is in it."""
+
+CALLED_OFF = 120.0
+"""Seconds between the deletion of an input and the last look for its batch: of two processes, one
+that was asleep may have made it a moment before, and lists do not show it yet."""
 
 CANCEL_AGAIN = 60.0
 """Seconds after which a batch that goes on regardless is cancelled once more."""

@@ -160,6 +160,7 @@ def renewal(shard: Shard, renewed: Shard) -> dict[str, Any]:
         "remote_id": None,
         "adopted": False,
         "intent_at": None,
+        "cancel_at": None,
         "live_completed": 0,
         "live_failed": 0,
     }

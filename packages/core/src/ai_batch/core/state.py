@@ -67,7 +67,8 @@ class Shard:
     ``name`` is the stem of its files in the job's folder. ``attempt`` counts how often its
     requests have been sent, this time included; ``submission`` counts the tokens it has had,
     since a create whose outcome stays unknown gets a new one, and the old ones stay on record
-    as ``strays``. ``refusals`` counts how often the queue had no room for it, ``mended`` how
+    as ``strays``. ``cancel_at`` is when its batch, or a create call that may still come, was called
+    off last. ``refusals`` counts how often the queue had no room for it, ``mended`` how
     often the provider refused it as a whole for something that could be helped. ``ok``,
     ``failed`` and ``retried`` count requests once it is collected; ``live_completed`` and
     ``live_failed`` are what the provider said last. ``calls_out`` counts requests that are being
