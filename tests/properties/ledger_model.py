@@ -112,7 +112,8 @@ class LedgerModel:
             return True
         if most_batches is not None and batches >= most_batches:
             return False
-        limits = [limit for limit in (most_tokens, account.learned) if limit is not None]
+        learned = account.learned if now < account.blocked_until + 3600 else None
+        limits = [limit for limit in (most_tokens, learned) if limit is not None]
         return all(tokens + row.tokens <= limit for limit in limits)
 
     def due(self, job: str, now: float) -> list[Row]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any, Literal
 
-from ai_batch.core import Ledger, NativeProcessor, ProviderUnavailable, delivery
+from ai_batch.core import Ledger, NativeProcessor, OutcomeUnknown, ProviderUnavailable, delivery
 from ai_batch.core.database import SQLiteDatabase, Transaction
 from ai_batch.core.options import Options
 from ai_batch.core.testing import FakeProvider, FakeVendor, VirtualLoop, virtual_runtime
@@ -92,7 +92,9 @@ class Program:
         await asyncio.sleep(0.2)
         self.step()
         if self._trouble and self._trouble.pop():
-            raise ProviderUnavailable(f"trouble {moment} {method}", status=503)
+            lost = (method, moment) == ("create", "after")
+            kind = OutcomeUnknown if lost else ProviderUnavailable
+            raise kind(f"trouble {moment} {method}")
 
     def run(self, work: Callable[[NativeProcessor], Coroutine[Any, Any, Any]]) -> Any:
         """What the work gives; None where the program died of it. The program is over then."""

@@ -162,6 +162,9 @@ class LifecycleMachine(RuleBasedStateMachine):
             return 0, 0
         ledger = sqlite3.connect(path)
         try:
+            # A program may have died before it had made the tables.
+            if not ledger.execute("SELECT 1 FROM sqlite_master WHERE name = 'budget'").fetchall():
+                return 0, 0
             query = "SELECT TOTAL(used_batches), TOTAL(used_tokens) FROM budget"
             batches, tokens = ledger.execute(query).fetchone()
         finally:

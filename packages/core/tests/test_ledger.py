@@ -540,6 +540,27 @@ def test_a_refusal_teaches_what_fits(world: World) -> None:
     assert ledger.reserve(refused) is not None
 
 
+def test_what_was_learned_is_tried_anew_after_an_hour(world: World) -> None:
+    """What else was in the queue may be a job's that nobody works on: it will never end."""
+    ledger = world.open()
+    ledger.add_job(job(), [shard(1)])
+    ledger.add_job(job("job_2", fingerprint="g"), [shard(1, "job_2")])
+    (abandoned,) = claim(ledger)
+    assert ledger.reserve(abandoned) is not None
+    (ours,) = claim(ledger, "b", "job_2")
+    intended = ledger.move(
+        ledger.move(ledger.reserve(ours) or ours, UPLOADED), INTENT, intent_at=1.0
+    )
+
+    refused, alone = ledger.refuse(intended, 30.0)
+
+    assert not alone
+    world.clock.time = 1030.0 + 3599.0
+    assert ledger.reserve(refused) is None
+    world.clock.time = 1030.0 + 3600.0
+    assert ledger.reserve(refused) is not None
+
+
 def test_a_batch_that_is_refused_alone_is_known_to_be_alone(world: World) -> None:
     """There is nothing to wait for: it is too large by itself, or others use the account."""
     ledger = world.open()

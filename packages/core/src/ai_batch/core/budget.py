@@ -11,6 +11,13 @@ from ai_batch.core.state import HOLDS_BUDGET, Shard, ShardState
 
 __all__ = ["ensure_budget", "has_room", "move_budget"]
 
+LEARNED_FOR = 3600.0
+"""Seconds after its wait for which a refusal limits the tokens of an account.
+
+What else seemed to be in the queue may belong to a job that nobody works on any more: it would
+never end, and the others would wait for it for ever.
+"""
+
 
 def ensure_budget(tx: Transaction, account: str) -> None:
     """Make the account's row where there is none."""
@@ -33,6 +40,8 @@ def has_room(tx: Transaction, shard: Shard, now: float) -> bool:
         return False
     if batches == 0:
         return True
+    if now >= blocked_until + LEARNED_FOR:
+        learned = None
     max_batches, max_tokens = tx.execute(
         "SELECT max_batches, max_tokens FROM job WHERE id = ?", (shard.job_id,)
     )[0]
