@@ -249,7 +249,7 @@ class Advancer:
             return None
         for other in candidates[1:]:
             if other.certain:
-                await self._provider.cancel(other.remote_id)
+                await self._stop(other.remote_id)
         changes = self._submission_changes()
         found = await self._blocking(self._ledger.adopt, shard, candidates, **changes)
         if found is None:
@@ -328,8 +328,15 @@ class Advancer:
             return shard
         # On record first: a crash in between only repeats the call.
         shard = await self._update(shard, cancel_at=now)
-        await self._provider.cancel(remote_id)
+        await self._stop(remote_id)
         return shard
+
+    async def _stop(self, remote_id: str) -> None:
+        try:
+            await self._provider.cancel(remote_id)
+        except RequestRefused as error:
+            # It may just have ended; what has become of it the next poll tells.
+            logger.warning("batch %s can't be cancelled: %s", remote_id, error)
 
     def observed(self, shard: Shard, status: RemoteStatus) -> dict[str, Any]:
         """What changes when a poll finds a shard's batch on its way."""
