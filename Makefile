@@ -6,6 +6,8 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 HATCH ?= .hatch/bin/hatch
 VERSIONS = 3.11 3.12 3.13
+SEEDS ?= 20000
+FIRST ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help test crash adapters browser check lint types fix matrix lowest dist docs demo bench audit lock clean
@@ -18,6 +20,9 @@ test: $(HATCH) ## Run the tests; `make test ARGS="-k plan"` hands arguments to p
 
 crash: $(HATCH) ## Kill real processes: at every step, in company, and 200 times at moments drawn by chance.
 	AI_BATCH_KILLS=50 $(HATCH) run test -m crash $(ARGS)
+
+simulate: $(HATCH) ## Live through random histories of all providers; `make simulate SEEDS=20000 [FIRST=1] [PROVIDER=openai]`.
+	$(HATCH) run simulate --seeds $(SEEDS) --first $(FIRST) $(if $(PROVIDER),--provider $(PROVIDER))
 
 adapters: $(HATCH) ## Run the tests with models of LangChain and Pydantic AI, which need both.
 	$(HATCH) run adapters:test $(ARGS)

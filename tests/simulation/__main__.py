@@ -14,31 +14,37 @@ from tests.simulation.plan import PROVIDERS, draw
 from tests.simulation.shrink import shrunk
 
 
+def tell(line: str) -> None:
+    """Print a line, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def explain(seed: int, provider: str) -> None:
     """Print what is left of a failing history when all is gone that it can fail without."""
     found = outcome_of(draw(seed, provider))
     plan = shrunk(found.plan, found.incidents)
     outcome = outcome_of(plan)
-    print(f"\n== seed {seed} of {provider}: {outcome.failure or found.failure}")
-    print(f"   {plan}")
+    tell(f"\n== seed {seed} of {provider}: {outcome.failure or found.failure}")
+    tell(f"   {plan}")
     for line in outcome.trace:
-        print(f"   {line}")
-    print(f"   what went wrong, of {len(found.incidents)} incidents:")
+        tell(f"   {line}")
+    tell(f"   what went wrong, of {len(found.incidents)} incidents:")
     for incident in outcome.incidents:
-        print(f"   - {incident.key}: {incident.what}")
-    print(f"   again: make simulate FIRST={seed} SEEDS=1 PROVIDER={provider}")
+        tell(f"   - {incident.key}: {incident.what}")
+    tell(f"   again: make simulate FIRST={seed} SEEDS=1 PROVIDER={provider}")
 
 
 def report(tally: Tally, seconds: float) -> None:
     """Print what was lived through."""
     count = sum(tally.histories.values())
-    print(f"{count} histories in {seconds:.0f} s, {60 * count / seconds:.0f} a minute")
+    tell(f"{count} histories in {seconds:.0f} s, {60 * count / seconds:.0f} a minute")
     for name in sorted(tally.histories, key=PROVIDERS.index):
         each = 1000 * tally.seconds[name] / tally.histories[name]
-        print(f"  {name:14} {tally.histories[name]:7} histories {each:7.1f} ms each")
-    print("what went wrong in them, and did no harm:" if not tally.failed else "what went wrong:")
+        tell(f"  {name:14} {tally.histories[name]:7} histories {each:7.1f} ms each")
+    tell("what went wrong in them, and did no harm:" if not tally.failed else "what went wrong:")
     for kind, times in tally.incidents.most_common():
-        print(f"  {kind:24} {times:7}")
+        tell(f"  {kind:24} {times:7}")
 
 
 def main() -> int:
@@ -50,14 +56,14 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     shares = ", ".join(f"{name} {share}" for name, share in MIX.items())
-    print(f"mix, of {sum(MIX.values())}: {given.provider or shares}")
+    tell(f"mix, of {sum(MIX.values())}: {given.provider or shares}")
     started = time.perf_counter()
     tally = run(given.first, given.seeds, given.provider, given.processes)
     report(tally, time.perf_counter() - started)
     for seed, name in tally.failed[:3]:
         explain(seed, name)
     if tally.failed:
-        print(f"\n{len(tally.failed)} FAILED: {tally.failed[:50]}")
+        tell(f"\n{len(tally.failed)} FAILED: {tally.failed[:50]}")
     return 1 if tally.failed else 0
 
 

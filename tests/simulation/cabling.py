@@ -66,9 +66,7 @@ class _TornBody(io.BytesIO):
         return found
 
 
-def _send(
-    adapter: HTTPAdapter, request: requests.PreparedRequest, **_: Any
-) -> requests.Response:
+def _send(adapter: HTTPAdapter, request: requests.PreparedRequest, **_: Any) -> requests.Response:
     """Stands in for what sends a request of the library ``requests``; called in a thread."""
     asked = Asked(
         request.method or "GET",

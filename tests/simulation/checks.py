@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from ai_batch.core import Progress, Result
 from ai_batch.core.state import MOVES, ShardState
-
 from tests.simulation.world import World
 
 __all__ = ["check"]

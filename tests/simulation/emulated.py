@@ -17,7 +17,6 @@ from ai_batch.emulator.json_types import JsonObject, as_object, decode, encode
 from ai_batch.emulator.options import Options as EmulatorOptions
 from ai_batch.emulator.options import Timing
 from ai_batch.emulator.world import World as EmulatorWorld
-
 from tests.simulation.asgi import Answer, Asked, Switchboard
 from tests.simulation.cabling import LINE
 from tests.simulation.plan import DAY
@@ -150,7 +149,7 @@ class EmulatedNetwork:
 
     async def _foreign(self, asked: Asked) -> None:
         """Another program with the same key makes a batch of the same size."""
-        body = _TOKEN.sub(ALIEN, asked.body).replace(b'text ', b"alien ")
+        body = _TOKEN.sub(ALIEN, asked.body).replace(b"text ", b"alien ")
         headers = [pair for pair in asked.headers if pair[0] != b"content-length"]
         answer = await self._switchboard.answer(replace(asked, body=body, headers=headers))
         if answer.status == 200:

@@ -20,7 +20,6 @@ from ai_batch.core import (
 from ai_batch.core.provider import RemoteState
 from ai_batch.core.results import ItemError
 from ai_batch.core.testing import FakeBatch, FakeProvider, FakeVendor, Fate, Gate
-
 from tests.simulation.programs import Program
 from tests.simulation.world import World
 

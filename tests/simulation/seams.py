@@ -12,7 +12,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 from ai_batch.core.spool import JobFolder, Spool
-
 from tests.simulation.cabling import without_sockets
 from tests.simulation.lockstep import in_step, run_sync
 from tests.simulation.programs import RUNNING, Crash, Program
@@ -128,7 +127,7 @@ def simulated() -> Generator[None]:
         ("ai_batch.core.run.read_to_end", _nothing),
         ("ai_batch.core.engine.new_owner", _owner),
         ("ai_batch.core.engine.is_gone", _is_gone),
-        # Six hours of looking for a batch that has vanished show nothing that half an hour does not.
+        # Six hours of looking for a vanished batch show nothing that half an hour does not.
         ("ai_batch.core.advance.LOST_AFTER", 1800.0),
         ("anyio.to_thread.run_sync", run_sync),
     ]

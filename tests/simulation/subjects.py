@@ -31,7 +31,6 @@ from ai_batch.emulator.vertex.vendor import VertexVendor
 from ai_batch.emulator.world import World as EmulatorWorld
 from ai_batch.gemini import GeminiProcessor
 from ai_batch.openai import OpenAIProcessor
-
 from tests.simulation.cabling import MemoryTransport
 
 __all__ = ["SUBJECTS", "Subject"]

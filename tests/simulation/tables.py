@@ -8,26 +8,25 @@ from contextlib import contextmanager
 
 from ai_batch.core import LedgerError
 from ai_batch.core.database import Row, Transaction
-
 from tests.simulation.programs import Program
 
 __all__ = ["SimulatedDatabase", "watch_moves"]
 
-WATCH = (
-    "CREATE TABLE IF NOT EXISTS moved"
-    " (job_id TEXT, seq INTEGER, from_state TEXT, to_state TEXT, fence INTEGER)",
-    "CREATE TRIGGER IF NOT EXISTS watch AFTER UPDATE OF state ON shard"
-    " WHEN OLD.state IS NOT NEW.state BEGIN"
-    " INSERT INTO moved VALUES (NEW.job_id, NEW.seq, OLD.state, NEW.state, NEW.fence); END",
-    "CREATE TRIGGER IF NOT EXISTS fenced BEFORE UPDATE ON shard"
-    " WHEN NEW.fence < OLD.fence BEGIN SELECT RAISE(ABORT, 'a fence was lowered'); END",
-)
+WATCH = """
+    CREATE TABLE IF NOT EXISTS moved
+        (job_id TEXT, seq INTEGER, from_state TEXT, to_state TEXT, fence INTEGER);
+    CREATE TRIGGER IF NOT EXISTS watch AFTER UPDATE OF state ON shard
+        WHEN OLD.state IS NOT NEW.state
+        BEGIN INSERT INTO moved VALUES (NEW.job_id, NEW.seq, OLD.state, NEW.state, NEW.fence); END;
+    CREATE TRIGGER IF NOT EXISTS fenced BEFORE UPDATE ON shard
+        WHEN NEW.fence < OLD.fence
+        BEGIN SELECT RAISE(ABORT, 'a fence was lowered'); END;
+"""
 
 
 def watch_moves(tables: sqlite3.Connection) -> None:
     """Have the tables themselves write down how shards move, whatever the ledger says of it."""
-    for statement in WATCH:
-        tables.execute(statement)
+    tables.executescript(WATCH)
 
 
 class _Transaction:

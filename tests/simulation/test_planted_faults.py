@@ -6,10 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.simulation.histories import crashes, damaged, doubts, foreign, real_pauses
-from tests.simulation.history import outcome_of
-from tests.simulation.plan import Plan
-from tests.simulation.shrink import shrunk
 
 from ai_batch.anthropic.provider import AnthropicProvider
 from ai_batch.core import Ledger, ledger, statements
@@ -24,6 +20,10 @@ from ai_batch.gemini.provider import GoogleProvider
 from ai_batch.gemini.storage import Storage
 from ai_batch.openai import client as openai_client
 from ai_batch.openai.provider import OpenAIProvider
+from tests.simulation.histories import crashes, damaged, doubts, foreign, real_pauses
+from tests.simulation.history import outcome_of
+from tests.simulation.plan import Plan
+from tests.simulation.shrink import shrunk
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -75,7 +75,7 @@ def no_fence(patch: pytest.MonkeyPatch) -> None:
 def anthropic_trusts(patch: pytest.MonkeyPatch) -> None:
     """Adopts whatever has the right size, without a look at its rows."""
 
-    async def candidates(self: object, batch: dict[str, Any], _: Submission) -> list[Candidate]:
+    async def candidates(_: object, batch: dict[str, Any], __: Submission) -> list[Candidate]:
         return [Candidate(str(batch["id"]))]
 
     patch.setattr(AnthropicProvider, "_candidates", candidates)

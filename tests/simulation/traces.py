@@ -1,4 +1,4 @@
-"""Prints a digest of what happened in each of some histories, to be compared with another run's."""
+"""Writes a digest of what happened in each of some histories, to be compared with another run's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def main(first: int, count: int) -> None:
     """Live through some histories of each provider."""
     for provider in PROVIDERS:
         for seed in range(first, first + count):
-            print(provider, seed, digest_of(outcome_of(draw(seed, provider))))
+            digest = digest_of(outcome_of(draw(seed, provider)))
+            sys.stdout.write(f"{provider} {seed} {digest}\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from typing import Literal
 import httpx2
 
 from ai_batch.emulator.faults import Fault, FaultPlan, RowDamage, VendorName
-
 from tests.simulation.asgi import Answer
 from tests.simulation.subjects import Subject
 from tests.simulation.world import World

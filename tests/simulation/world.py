@@ -28,7 +28,6 @@ from ai_batch.core import (
 from ai_batch.core.events import CompleteEvent, ErrorEvent
 from ai_batch.core.runtime import Runtime
 from ai_batch.core.virtual import START
-
 from tests.simulation.dice import Dice, Incident
 from tests.simulation.loop import SteadyLoop
 from tests.simulation.plan import LONG_PAUSES, SHORT_PAUSE, Plan, longest_of
@@ -84,9 +83,7 @@ class Network(Protocol):
 class World:
     """What outlives the programs of one history: the vendor, the ledger, the spool."""
 
-    def __init__(
-        self, home: Path, plan: Plan, make_network: Callable[[World], Network]
-    ) -> None:
+    def __init__(self, home: Path, plan: Plan, make_network: Callable[[World], Network]) -> None:
         self.home = home
         self.plan = plan
         self.dice = Dice(f"{plan.seed} {plan.provider}", plan.without)

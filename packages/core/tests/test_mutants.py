@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from tests.simulation.histories import crashes, damaged, doubts, foreign, last_words, pauses
-from tests.simulation.history import simulate_all
-from tests.simulation.plan import Plan
 
 from ai_batch.core import (
     AIBatchError,
@@ -26,6 +23,9 @@ from ai_batch.core.provider import Candidate
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import HOLDS_BUDGET, Shard, ShardState
 from ai_batch.core.testing import FakeProvider
+from tests.simulation.histories import crashes, damaged, doubts, foreign, last_words, pauses
+from tests.simulation.history import simulate_all
+from tests.simulation.plan import Plan
 
 Mutate = Callable[[pytest.MonkeyPatch], None]
 

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 import pytest
+
 from tests.simulation.histories import last_words, pauses
 from tests.simulation.history import simulate, simulate_all
 from tests.simulation.plan import FAKES, Plan, kind_of
