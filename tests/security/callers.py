@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 from unittest.mock import patch
@@ -35,7 +35,7 @@ Call: TypeAlias = Callable[[str, Path], Awaitable[object]]
 
 
 @contextlib.asynccontextmanager
-async def _closed(client: Any) -> AsyncIterator[Any]:
+async def _closed(client: Any) -> AsyncGenerator[Any]:
     try:
         yield client
     finally:

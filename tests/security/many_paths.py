@@ -14,7 +14,7 @@ import os
 import pickle  # noqa: TID251 - what others do with our errors
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -112,7 +112,7 @@ class Record:
             file.write(pickle.dumps(error).decode("latin-1") + "\n")
 
     @contextlib.contextmanager
-    def path(self) -> Iterator[None]:
+    def path(self) -> Generator[None]:
         """Something that may fail with an error of ours, or by time."""
         self.paths += 1
         try:

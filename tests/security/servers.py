@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,6 @@ class Handler(BaseHTTPRequestHandler):
     """Hands each request to the function that a test has given."""
 
     protocol_version = "HTTP/1.1"
-    server: Server
     asked: Asked
 
     def handle_one_request(self) -> None:
@@ -46,8 +45,9 @@ class Handler(BaseHTTPRequestHandler):
         if "chunked" in (self.headers.get("transfer-encoding") or ""):
             body = b"".join(self._chunks())
         self.asked = Asked(self.command, self.path, dict(self.headers.items()), body)
-        self.server.asked.append(self.asked)
-        self.server.answer(self)
+        server = cast("Server", self.server)
+        server.asked.append(self.asked)
+        server.answer(self)
 
     def _chunks(self) -> Iterator[bytes]:
         while size := int(self.rfile.readline(), 16):
@@ -126,7 +126,7 @@ class Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Generator[Server]:
     """A server that runs for as long as the block."""
     with Server(answer, tls) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -110,10 +110,9 @@ def test_the_command_line_shows_no_secret(tmp_path: Path) -> None:
         started = run(tmp_path, *command, **variables)
         assert "Incorrect API key" in started.stderr + (tmp_path / "output.txt").read_text()
         listed = run(tmp_path, "ai_batch.cli", "jobs", "--json", **variables)
-        job = json.loads(listed.stdout.splitlines()[0])
-        job_id = job["job"]
+        (job,) = json.loads(listed.stdout)
         names = {
-            "JOB": job_id,
+            "JOB": job["job"],
             "RESULTS": str(tmp_path / "results.jsonl"),
             "REPORT": str(tmp_path / "report.html"),
         }

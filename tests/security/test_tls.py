@@ -45,7 +45,8 @@ def bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> P
 def server_side(certificate: trustme.LeafCert) -> ssl.SSLContext:
     """What a server with this certificate speaks."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
+    with certificate.private_key_and_cert_chain_pem.tempfile() as path:
+        context.load_cert_chain(path)
     return context
 
 
@@ -132,7 +133,7 @@ def test_a_client_of_ones_own_brings_its_authorities(
     """Its HTTP client decides, and is used as it is."""
     context = ssl.create_default_context()
     if trusts:
-        authority.configure_trust(context)
+        context.load_verify_locations(cadata=authority.cert_pem.bytes().decode())
     tls = server_side(authority.issue_cert("localhost"))
 
     async def ask(url: str) -> None:

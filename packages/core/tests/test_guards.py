@@ -40,6 +40,15 @@ def client(answer: Any, *, is_stream: bool = False) -> httpx2.AsyncClient:
     )
 
 
+def always(response: httpx2.Response) -> Callable[[httpx2.Request], httpx2.Response]:
+    """A server that knows one answer."""
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        return response
+
+    return answer
+
+
 async def test_a_stranger_asks_elsewhere() -> None:
     """What is only read is asked for at another server without a word of who asks."""
     answer = Elsewhere("https://cloud.example/signed")
@@ -98,7 +107,7 @@ async def test_an_answer_without_end(
     headers = {"Content-Encoding": "gzip"} if packed else {}
     stream = Endless(zlib.compressobj(wbits=31).compress if packed else bytes)
     response = httpx2.Response(status, headers=headers, stream=stream)
-    async with client(lambda _: response, is_stream=status >= 400) as http:
+    async with client(always(response), is_stream=status >= 400) as http:
         with pytest.raises(ValueError, match="longer than 4 MiB"):
             await http.get(URL)
 
@@ -108,13 +117,13 @@ async def test_an_answer_that_ends() -> None:
     assert MAX_ANSWER > 100 << 20
     headers = {"Content-Encoding": "gzip"}
     response = httpx2.Response(200, headers=headers, content=gzip.compress(b'{"a":"\xc3\xa4"}'))
-    async with client(lambda _: response) as http:
+    async with client(always(response)) as http:
         assert (await http.get(URL)).json() == {"a": "ä"}
 
 
 async def test_a_stream_is_left_alone() -> None:
     """What goes to disk as it comes has its own limits."""
     response = httpx2.Response(200, stream=Endless(bytes))
-    async with client(lambda _: response, is_stream=True) as http, http.stream("GET", URL) as got:
+    async with client(always(response), is_stream=True) as http, http.stream("GET", URL) as got:
         pieces = got.aiter_bytes()
         assert await anext(pieces) == bytes(1 << 20)

@@ -29,6 +29,9 @@ __all__ = [
 
 DEFAULT_URL = "https://api.anthropic.com"
 
+KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+"""Variables that hold a key or a token."""
+
 TENANT = ("workspace_id", "project_id", "project")
 """What tells the accounts of a client apart that has no key: those of the cloud platforms."""
 
@@ -97,7 +100,8 @@ class ClientSettings:
 
     def check(self) -> None:
         """Raises ``UsageError`` for an address that can't be right, or where a key is missing."""
-        hide(self.secret, *(self.extra_headers or {}).values())
+        # The environment's also where others are used: what is read may be about either.
+        hide(self.secret, *map(os.environ.get, KEYS), *(self.extra_headers or {}).values())
         check_url(self.url)
         if self.url.endswith("/v1"):
             # All calls would go to /v1/v1 and get a 404 (tidyverse/ellmer#835).

@@ -109,7 +109,8 @@ class ClientSettings:
 
         From now on errors hide what must not show.
         """
-        hide(self.secret, *(self.extra_headers or {}).values())
+        # The environment's also where others are used: what is read may be about either.
+        hide(self.secret, *map(os.environ.get, KEYS), *(self.extra_headers or {}).values())
         check_url(self.url)
         if self.client is not None:
             self._check_client(self.client)

@@ -20,6 +20,9 @@ __all__ = ["ClientSettings", "is_async", "make_client", "make_live_client"]
 
 DEFAULT_URL = "https://api.openai.com/v1"
 
+KEYS = ("OPENAI_API_KEY",)
+"""Variables that hold a key."""
+
 TENANT = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
 """What the SDK reads beside the key: each project has queues of its own."""
 
@@ -70,7 +73,8 @@ class ClientSettings:
 
         From now on errors hide what must not show.
         """
-        hide(self.secret, *(self.extra_headers or {}).values())
+        # The environment's also where others are used: what is read may be about either.
+        hide(self.secret, *map(os.environ.get, KEYS), *(self.extra_headers or {}).values())
         check_url(self.url)
         if self.client is None and not self.secret and self.is_openai:
             raise UsageError("there is no API key: set OPENAI_API_KEY, or pass api_key=")
