@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias
@@ -104,10 +104,7 @@ def _whole(body: Any) -> bytes:
         return b""
     if hasattr(body, "read"):
         body = body.read()
-    if isinstance(body, Iterable) and not isinstance(body, (bytes, str)):
-        pieces: Iterable[Any] = body
-        return b"".join(map(_bytes, pieces))
-    return _bytes(body)
+    return _bytes(body) if isinstance(body, (bytes, str)) else b"".join(map(_bytes, body))
 
 
 @contextmanager

@@ -193,7 +193,7 @@ class FakeNetwork:
         ours = {id for id, (token, _) in vendor.files.items() if token != "foreign"}
         loose = ours if world.plan.metadata else ours - rowless
         if world.zombies or self._lost or world.rested:
-            loose = set()
+            loose = set[str]()
         return left + sorted(loose)
 
     def close(self) -> None:

@@ -68,7 +68,7 @@ def doubts(provider: str = "fake-bare") -> Iterator[Plan]:
 def foreign(provider: str = "fake-foreign") -> Iterator[Plan]:
     """Crashes among batches of other programs, without metadata to tell them apart."""
     for seed in range(1, 60):
-        kind = {**kind_of(provider), "foreign": True}
+        kind: dict[str, Any] = {**kind_of(provider), "foreign": True}
         yield Plan(**kind, seed=seed, deaths=(seed,), troubles=2)
 
 

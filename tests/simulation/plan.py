@@ -108,10 +108,11 @@ def draw(seed: int, provider: str, without: tuple[str, ...] = ()) -> Plan:
     foreign = provider == "fake-foreign" or (
         provider == "anthropic" and dice.chance("foreign", 0.5)
     )
+    kind: dict[str, Any] = {**kind_of(provider), "foreign": foreign}
     deaths = dice.choice("deaths", [0, 1, 1, 3])
     return Plan(
         seed=seed,
-        **{**kind_of(provider), "foreign": foreign},
+        **kind,
         requests=dice.choice("requests", [1, 2, 3, 5, 8]),
         per_batch=dice.choice("per batch", [1, 2, 3]),
         deaths=tuple(1 + int(120 * dice.fraction("death")) for _ in range(deaths)),

@@ -71,11 +71,12 @@ def _google_client(vertex: bool) -> genai.Client:
     )
     if not vertex:
         return genai.Client(vertexai=False, api_key="key-sim", http_options=options)
+    credentials: Any = Credentials
     return genai.Client(
         vertexai=True,
         project="sim",
         location="us-central1",
-        credentials=Credentials("none"),
+        credentials=credentials("none"),
         http_options=options,
     )
 

@@ -98,7 +98,8 @@ def hasty(patch: pytest.MonkeyPatch) -> None:
     make = Policy.__init__
 
     def made(policy: Policy, **given: Any) -> None:
-        make(policy, **{**given, "settle_wait": 0.0})
+        given["settle_wait"] = 0.0
+        make(policy, **given)
 
     patch.setattr(Policy, "__init__", made)
 

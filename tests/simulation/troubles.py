@@ -102,7 +102,7 @@ def draw_trouble(world: World, subject: Subject, name: str) -> Trouble | None:
     """What goes wrong with a call of this route."""
     if not world.wanted("troubles", f"call {name}", 0.15):
         return None
-    kinds = ANYWHERE
+    kinds: tuple[Trouble, ...] = ANYWHERE
     if name == "batches.create":
         kinds += CREATING * 2
     if name == subject.results:

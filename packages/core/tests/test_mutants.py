@@ -125,7 +125,8 @@ def blind_adoption(patch: pytest.MonkeyPatch) -> None:
 
 def _hasty(make: Callable[..., None]) -> Callable[..., None]:
     def made(policy: Policy, **given: Any) -> None:
-        make(policy, **{**given, "settle_wait": 0.0})
+        given["settle_wait"] = 0.0
+        make(policy, **given)
 
     return made
 
