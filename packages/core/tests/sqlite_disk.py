@@ -40,7 +40,7 @@ def watched_syncs(syncing: Callable[[Path], None]) -> Generator[None, None, None
     library = _library()
     usual = library.sqlite3_vfs_find(None)
     words = (WORD * VFS_WORDS).from_buffer_copy(ctypes.string_at(usual, VFS_WORDS * 8))
-    really_open = Open(words[X_OPEN])
+    really_open = Open(words[X_OPEN] or 0)
     kept: list[object] = [words]
 
     def opened(_vfs: int, name: int | None, file: int, flags: int, out: int) -> int:
@@ -70,7 +70,7 @@ def _watching(
     words = (WORD * METHODS_WORDS).from_buffer_copy(
         ctypes.string_at(methods, METHODS_WORDS * ctypes.sizeof(WORD))
     )
-    really_sync = Sync(words[X_SYNC])
+    really_sync = Sync(words[X_SYNC] or 0)
 
     def sync(file: int, flags: int) -> int:
         syncing(path)
