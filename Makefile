@@ -5,6 +5,7 @@
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 HATCH ?= .hatch/bin/hatch
+SECONDS ?= 20
 VERSIONS = 3.11 3.12 3.13
 SEEDS ?= 20000
 FIRST ?= 1
@@ -32,6 +33,9 @@ browser: $(HATCH) ## Run the tests of the command line's pages, which need Chrom
 
 check: $(HATCH) ## Run what a change must pass: lint, types, and the tests with their coverage.
 	$(HATCH) run check
+
+fuzz: $(HATCH) ## Fuzz what reads others' data, a target SECONDS (20) long; ARGS names targets.
+	$(HATCH) run fuzz:run $(SECONDS) $(ARGS)
 
 lint: $(HATCH) ## Look for bad style and misformatted files.
 	$(HATCH) run lint

@@ -18,6 +18,8 @@ from packages.concurrent.tests.programs.answer_slowly import CONCURRENCY
 
 from ai_batch.concurrent.rows import scan_row
 
+pytestmark = pytest.mark.crash
+
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = Path(__file__).parent / "programs"
 PATIENCE = 120.0

@@ -103,6 +103,37 @@ def test_hours_are_waited_with_few_calls(tmp_path: Path) -> None:
     assert bench.elapsed < 10_000 + 150
 
 
+class Forgetful(FakeProvider):
+    """Does not know its batches between two times."""
+
+    gap = (0.0, 0.0)
+
+    async def poll(self, remote_ids: Sequence[str]) -> dict[str, RemoteStatus]:
+        """Nothing within the gap."""
+        start, end = self.gap
+        now = asyncio.get_running_loop().time()
+        return {} if start <= now < end else await super().poll(remote_ids)
+
+
+def test_a_batch_that_an_old_job_does_not_find_once_is_not_given_up(tmp_path: Path) -> None:
+    """After ten hours of running the vendor does not know it for five: it is back, and answered."""
+    bench = Bench(tmp_path, FakeVendor(fate=lambda _: Fate(seconds=60_000)))
+    bench.make = type("Gap", (Forgetful,), {"gap": (36_000.0, 54_000.0)})
+
+    assert answers(bench, "a") == ["answer to a #1"]
+    assert len(bench.vendor.batches) == 1
+
+
+def test_a_batch_that_is_not_found_any_more_is_lost(tmp_path: Path) -> None:
+    """After six hours of asking each request has an error; nothing is asked, or paid for, again."""
+    bench = Bench(tmp_path, FakeVendor(fate=lambda _: Fate(seconds=60_000)))
+    bench.make = type("Gone", (Forgetful,), {"gap": (36_000.0, 1e9)})
+
+    assert answers(bench, "a", "b") == ["batch_lost"] * 2
+    assert len(bench.vendor.batches) == 1
+    assert 36_000 + 6 * 3600 <= bench.elapsed < 36_000 + 7 * 3600
+
+
 def test_a_failing_poll_ends_nothing(tmp_path: Path) -> None:
     """It is repeated, not before the vendor has asked for, and the answer comes all the same."""
     calls = Calls(poll=[RateLimited("slow down", retry_after=500.0)])

@@ -86,9 +86,9 @@ def test_counts_and_the_place_of_results() -> None:
     status = read_job(job("JOB_STATE_SUCCEEDED", completionStats=stats, outputInfo=out))
     assert (status.remote_id, status.state) == (NAME, RemoteState.ENDED)
     assert (status.total, status.completed, status.failed, status.rows) == (8, 5, 1, None)
-    assert status.details == {"output": "gs://b/f/token/prediction-model-x"}
+    assert status.details == {"output": "gs://b/f/token/prediction-model-x", "answered": "5"}
     status = read_job(job(completionStats={"incompleteCount": "-1"}))
-    assert (status.total, status.details) == (0, {"output": None})
+    assert (status.total, status.details) == (0, {"output": None, "answered": None})
 
 
 def test_a_job_that_ran_for_a_day_has_expired() -> None:

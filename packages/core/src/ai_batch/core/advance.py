@@ -29,6 +29,7 @@ from ai_batch.core.patience import (
     MAX_CLEANUP_FAILURES,
     MAX_FETCH_FAILURES,
     MAX_REFUSALS,
+    MIN_MISSES,
     SPLIT_AFTER,
     TOO_LARGE,
     WORTH_TELLING,
@@ -51,6 +52,9 @@ TRANSIENT = (ProviderUnavailable, RateLimited, QueueFull, OutcomeUnknown, Remote
 """Errors that are waited out."""
 
 NOT_SENT = (ShardState.PLANNED, ShardState.RESERVED, ShardState.UPLOADED)
+
+UNSEEN = "unseen"
+"""The detail of a shard that says since when the vendor has not known its batch."""
 
 UNDER_WAY = (RemoteState.PENDING, RemoteState.RUNNING)
 
@@ -316,11 +320,15 @@ class Advancer:
         return await self._collector.refuse(shard, status.faults)
 
     async def _unknown(self, shard: Shard) -> Shard:
-        age = self._ledger.now() - (shard.submitted_at or 0.0)
-        if age > LOST_AFTER:
-            message = f"the provider has not known batch {shard.remote_id} for {age / 3600:.0f} h"
-            return await self._collector.refuse(shard, [VendorFault(message, code="batch_lost")])
-        return await self._wait(shard, None)
+        """Wait for a batch that the vendor does not know, or not any more, and then give it up."""
+        now = self._ledger.now()
+        since = float(shard.details.get(UNSEEN) or now)
+        hours = (now - since) / 3600
+        gone = RemoteNotFound(f"it has not known batch {shard.remote_id} for {hours:.1f} h")
+        if now - since <= LOST_AFTER or shard.failures < MIN_MISSES:
+            return await self._wait(shard, gone, details={**shard.details, UNSEEN: str(since)})
+        ended = await self._move(shard, ShardState.ENDED, ended_at=now, next_at=now)
+        return await self._collector.lose(ended, gone, code="batch_lost")
 
     async def _cancel(self, shard: Shard, remote_id: str) -> Shard:
         now = self._ledger.now()
@@ -343,7 +351,9 @@ class Advancer:
         now = self._ledger.now()
         done = status.completed + status.failed
         age = now - (shard.submitted_at or now)
+        seen = {"details": {**shard.details, UNSEEN: None}} if shard.details.get(UNSEEN) else {}
         return {
+            **seen,
             "live_completed": min(max(status.completed, shard.live_completed), shard.count),
             "live_failed": min(max(status.failed, shard.live_failed), shard.count),
             "failures": 0,
@@ -408,14 +418,15 @@ class Advancer:
         retry_after = None if error is None else error.retry_after
         return backoff(shard.failures + 1, self._runtime.random(), retry_after=retry_after)
 
-    async def _wait(self, shard: Shard, error: ProviderError | None) -> Shard:
+    async def _wait(self, shard: Shard, error: ProviderError | None, **changes: Any) -> Shard:
         wait = self._backoff(shard, error)
         failures = shard.failures + 1
         # Seen without any set-up of logging, but ever more rarely while it lasts.
         loud = failures >= WORTH_TELLING and not failures & (failures - 1)
         level = logging.WARNING if loud else logging.INFO
         logger.log(level, "%s (%s): %s; again in %.1f s", shard.name, shard.state, error, wait)
-        return await self._update(shard, failures=failures, next_at=self._ledger.now() + wait)
+        changes |= {"failures": failures, "next_at": self._ledger.now() + wait}
+        return await self._update(shard, **changes)
 
     async def _update(self, shard: Shard, **changes: Any) -> Shard:
         return await self._blocking(self._ledger.update, shard, **changes)

@@ -53,6 +53,9 @@ MISSING = {
 }
 
 
+UNAVAILABLE = "results_unavailable"
+
+
 class Collector(ShardCloser):
     """Ends shards whose batches are at a provider."""
 
@@ -180,11 +183,14 @@ class Collector(ShardCloser):
                     named.append(replace(fault, id=log.id(index), index=index))
         return named
 
-    async def lose(self, shard: Shard, error: ProviderError) -> Shard:
-        """End a shard whose results the vendor does not hand out any more."""
+    async def lose(self, shard: Shard, error: ProviderError, code: str = UNAVAILABLE) -> Shard:
+        """End a shard whose results the vendor does not hand out any more.
+
+        They may have been paid for: what is lost is not asked again by itself.
+        """
         logger.error("%s: the results of batch %s are lost: %s", shard.name, shard.remote_id, error)
         lost = ItemError(
-            code="results_unavailable",
+            code=code,
             message=f"the provider no longer has the results of this batch: {error}",
             status=error.status,
             request_id=error.request_id,

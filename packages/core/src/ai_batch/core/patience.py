@@ -9,6 +9,7 @@ __all__ = [
     "MAX_CLEANUP_FAILURES",
     "MAX_FETCH_FAILURES",
     "MAX_REFUSALS",
+    "MIN_MISSES",
     "NO_ROOM_WAITS",
     "SPLIT_AFTER",
     "TOO_LARGE",
@@ -18,6 +19,9 @@ __all__ = [
 LOST_AFTER = 6 * 3600.0
 """Seconds for which a batch may stay unknown to the vendor before it is given up: reads lag
 behind writes for minutes (anthropics/anthropic-sdk-python#1432)."""
+
+MIN_MISSES = 10
+"""How often it must have been asked for in vain by then: nobody may have asked meanwhile."""
 
 MAX_REFUSALS = 5
 """How often a shard is mended and sent again after the vendor refused it as a whole."""

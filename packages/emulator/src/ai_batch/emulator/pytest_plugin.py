@@ -16,9 +16,12 @@ pytest.register_assert_rewrite("ai_batch.emulator.contract")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the contract's marker known."""
-    meaning = "exhaustive: takes minutes; `-m 'not exhaustive'` leaves it out"
-    config.addinivalue_line("markers", meaning)
+    """Make the contract's markers known."""
+    for meaning in (
+        "exhaustive: takes minutes; `-m 'not exhaustive'` leaves it out",
+        "crash: kills, stops or suspends real processes",
+    ):
+        config.addinivalue_line("markers", meaning)
 
 
 @pytest.fixture

@@ -16,7 +16,15 @@ from ai_batch.gemini.states import (
     word_of,
 )
 
-__all__ = ["create_body", "input_uri", "job_belongs_to", "job_path", "output_prefix", "read_job"]
+__all__ = [
+    "ANSWERED",
+    "create_body",
+    "input_uri",
+    "job_belongs_to",
+    "job_path",
+    "output_prefix",
+    "read_job",
+]
 
 JOBS = "batchPredictionJobs"
 
@@ -34,6 +42,10 @@ def output_prefix(folder: str, token: str) -> str:
 def job_path(remote_id: str) -> str:
     """Where a job is asked for: its name holds the project's number, the path its id."""
     return f"{JOBS}/{remote_id.rpartition('/')[2]}"
+
+
+ANSWERED = "answered"
+"""The detail of a batch that says how many requests have an answer."""
 
 
 def create_body(submission: Submission, folder: str) -> JSONObject:
@@ -85,7 +97,10 @@ def read_job(job: JSONObject) -> RemoteStatus:
         rows=None,
         cut="expired" if _ran_out(job) else cut_of(word),
         faults=() if state is RemoteState.ENDED else vendor_fault(error),
-        details={"output": text_of(object_at(job, "outputInfo").get("gcsOutputDirectory"))},
+        details={
+            "output": text_of(object_at(job, "outputInfo").get("gcsOutputDirectory")),
+            ANSWERED: str(done) if done else None,
+        },
     )
 
 

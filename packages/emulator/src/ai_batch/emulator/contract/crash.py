@@ -62,6 +62,7 @@ class CrashContract(WithNursery):
 
     @pytest.mark.exhaustive
     @pytest.mark.parametrize("part", range(SLICES))
+    @pytest.mark.crash
     def test_a_script_goes_on_wherever_it_was_killed(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path, part: int
     ) -> None:
@@ -86,6 +87,7 @@ class CrashContract(WithNursery):
 
     @pytest.mark.exhaustive
     @pytest.mark.parametrize("trouble", TROUBLES)
+    @pytest.mark.crash
     def test_a_script_goes_on_wherever_it_was_killed_in_trouble(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path, trouble: str
     ) -> None:
@@ -103,6 +105,7 @@ class CrashContract(WithNursery):
             scene.check()
 
     @pytest.mark.exhaustive
+    @pytest.mark.crash
     def test_a_script_that_is_killed_again_goes_on(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path
     ) -> None:
@@ -115,6 +118,7 @@ class CrashContract(WithNursery):
             scene.suffer(*chance.sample(kills, 2))
             scene.check()
 
+    @pytest.mark.crash
     def test_a_job_is_delivered_once_all_was_printed(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path
     ) -> None:
@@ -125,6 +129,7 @@ class CrashContract(WithNursery):
         scene.check()
 
     @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.crash
     def test_a_stopped_script_goes_on(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path, signal_number: int
     ) -> None:

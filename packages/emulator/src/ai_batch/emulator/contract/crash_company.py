@@ -47,6 +47,7 @@ Never within a transaction: SQLite's lock is held by whoever sleeps there, and a
 class CompanyContract(WithNursery):
     """Processes share a job, replace each other, and come back from the dead."""
 
+    @pytest.mark.crash
     def test_two_processes_share_a_job(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path
     ) -> None:
@@ -68,6 +69,7 @@ class CompanyContract(WithNursery):
             "after rename of rows",
         ],
     )
+    @pytest.mark.crash
     def test_another_process_takes_over(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path, point: str
     ) -> None:
@@ -82,6 +84,7 @@ class CompanyContract(WithNursery):
         scene.check()
 
     @pytest.mark.parametrize("point", SLEEPS)
+    @pytest.mark.crash
     def test_a_suspended_process_comes_back(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path, point: str
     ) -> None:
@@ -96,6 +99,7 @@ class CompanyContract(WithNursery):
         scene.check(runs=[1])
 
     @needs("fence")
+    @pytest.mark.crash
     def test_a_process_that_is_suspended_within_its_create_comes_back(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path
     ) -> None:
@@ -115,6 +119,7 @@ class CompanyContract(WithNursery):
         scene.check(runs=[1])
 
     @pytest.mark.exhaustive
+    @pytest.mark.crash
     def test_of_five_processes_three_are_killed(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path
     ) -> None:
@@ -131,6 +136,7 @@ class CompanyContract(WithNursery):
         scene.check(runs=[4])
 
     @pytest.mark.exhaustive
+    @pytest.mark.crash
     def test_a_script_goes_on_after_kills_at_any_moment(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path
     ) -> None:
@@ -155,6 +161,7 @@ class CompanyContract(WithNursery):
         scene.finish()
         return 3
 
+    @pytest.mark.crash
     def test_the_server_is_killed_and_comes_back(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path
     ) -> None:
@@ -170,6 +177,7 @@ class CompanyContract(WithNursery):
             assert nursery.wait(pid) == 0, scene.errors()
             scene.check()
 
+    @pytest.mark.crash
     def test_server_and_script_are_killed(
         self, nursery: Nursery, make_lab: MakeLab, tmp_path: Path
     ) -> None:

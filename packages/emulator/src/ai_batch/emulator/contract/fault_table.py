@@ -16,6 +16,7 @@ __all__ = ["FaultTableContract"]
 
 MINUTE = 60.0
 HOUR = 3600.0
+PATIENCE = 30.0
 
 
 class FaultTableContract(WithLaboratory):
@@ -77,7 +78,7 @@ class FaultTableContract(WithLaboratory):
 
 def wait_for_batches(lab: Laboratory, count: int) -> None:
     """Until so many batches have been created."""
-    end = time.monotonic() + 10.0
+    end = time.monotonic() + PATIENCE
     while lab.emulator.stats.batches_created < count:
         assert time.monotonic() < end, "the batches were not created"
         time.sleep(0.01)
