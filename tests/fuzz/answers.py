@@ -48,7 +48,8 @@ def _read_row(
     with contextlib.suppress(ValueError):
         scanned = scan(data)
     if decoded is None or scanned is None:
-        assert decoded == scanned
+        assert decoded is None, decoded
+        assert scanned is None, scanned
         return
     check_agreement(scanned, decoded)
     check_outcome(decoded[1])

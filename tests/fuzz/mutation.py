@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["mutated"]
 
@@ -66,10 +66,11 @@ def _places(value: Any, depth: int) -> list[tuple[Any, Any]]:
     """Every place within the value: what holds it, and the key or number there."""
     if depth > 50 or not isinstance(value, dict | list):
         return []
-    keys = list(value) if isinstance(value, dict) else range(len(value))
-    found = [(value, key) for key in keys]
-    for _, key in list(found):
-        found += _places(value[key], depth + 1)
+    holder: Any = cast("Any", value)
+    keys: list[Any] = list(holder) if isinstance(value, dict) else list(range(len(holder)))
+    found: list[tuple[Any, Any]] = [(holder, key) for key in keys]
+    for key in keys:
+        found += _places(holder[key], depth + 1)
     return found
 
 
@@ -86,7 +87,7 @@ def _change(holder: Any, key: Any, graft: Any, random: Random) -> None:
         if grafts:
             source, at = random.choice(grafts)
             holder[key] = source[at]
-    elif kind == 6 and isinstance(holder, list):
+    elif kind == 6 and not hasattr(holder, "keys"):
         holder.insert(random.randrange(len(holder) + 1), holder[key])
     elif kind == 6:
         holder[random.choice((*holder, "error", "usage", "type"))] = holder[key]

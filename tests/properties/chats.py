@@ -19,6 +19,7 @@ from ai_batch.core import (
     ToolCall,
     ToolResult,
 )
+from ai_batch.core.messages import Part, Role
 
 __all__ = ["PLAIN_SCHEMA", "chats", "texts"]
 
@@ -78,8 +79,10 @@ documents = st.sampled_from(
 sounds = st.sampled_from(
     (Audio(data=WAV, format="wav"), Audio(data=WAV, media_type="audio/wav"), Audio(data=b"x"))
 )
-arguments = st.dictionaries(
-    st.sampled_from(("city", "n")), st.one_of(st.integers(), st.text(max_size=5), st.none())
+NAMED: tuple[str, ...] = ("city", "n")
+
+arguments: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(NAMED), st.one_of(st.integers(), st.text(max_size=5), st.none())
 )
 ids = st.sampled_from(("call_1", "call_2", "call_3"))
 
@@ -133,9 +136,17 @@ odd_parts = st.one_of(
     st.builds(ToolResult, id=ids, content=any_text, name=st.sampled_from((None, "t", "odd name"))),
     st.builds(Thinking, text=any_text, signature=st.sampled_from((None, "c2ln"))),
 )
+
+
+def _message(role: Role, parts: list[Part]) -> Message:
+    return Message(role=role, parts=tuple(parts))
+
+
+ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
+
 odd_messages = st.builds(
-    lambda role, parts: Message(role=role, parts=tuple(parts)),
-    st.sampled_from(("system", "user", "assistant", "tool")),
+    _message,
+    st.sampled_from(ROLES),
     st.lists(odd_parts, max_size=3),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import settings
@@ -64,6 +64,10 @@ def _shard(job: str, seq: int, account: str, tokens: int, **fields: Any) -> Shar
         last_index=2 * seq - 1,
         **fields,
     )
+
+
+NOTHING = cast("Any", multiple())
+"""A call that gives no shard."""
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -143,7 +147,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for row in expected:
             row.owner, row.fence, row.lease_until = owner, row.fence + 1, self.now + lease
         assert [Row.of(shard) for shard in found] == expected
-        return multiple(*found)
+        given: Any = multiple(*found)
+        return given
 
     @rule(owner=owners, job=jobs, lease=seconds)
     def renew(self, owner: str, job: str, lease: float) -> None:
@@ -179,11 +184,11 @@ class LedgerMachine(RuleBasedStateMachine):
         if room and not self._may(shard, RESERVED):
             with pytest.raises(LedgerError):
                 self._ledger(shard).reserve(shard)
-            return multiple()
+            return NOTHING
         found = self._ledger(shard).reserve(shard)
         assert (found is not None) == room
         if found is None:
-            return multiple()
+            return NOTHING
         self.model.move(row, RESERVED, self.now)
         return found
 
@@ -209,7 +214,7 @@ class LedgerMachine(RuleBasedStateMachine):
             lost = (shard.state, to) in ALLOWED
             with pytest.raises(LeaseLost if lost else LedgerError):
                 self._ledger(shard).move(shard, to, children=children, **changes)
-            return multiple()
+            return NOTHING
         moved = self._ledger(shard).move(shard, to, children=children, **changes)
         row = self.model.row(shard)
         row.next_at = self.now + wait
@@ -229,7 +234,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not self._may(shard, SUBMITTED) or taken:
             with pytest.raises(LedgerError):
                 self._ledger(shard).submit(shard, remote_id)
-            return multiple()
+            return NOTHING
         moved = self._ledger(shard).submit(shard, remote_id)
         if holder is not None:
             holder.owner, holder.fence, holder.lease_until = None, holder.fence + 1, 0.0
@@ -252,11 +257,11 @@ class LedgerMachine(RuleBasedStateMachine):
         if free is not None and not self._may(shard, SUBMITTED):
             with pytest.raises(LedgerError):
                 self._ledger(shard).adopt(shard, offered)
-            return multiple()
+            return NOTHING
         moved = self._ledger(shard).adopt(shard, offered)
         assert (moved and moved.remote_id) == free
         if moved is None:
-            return multiple()
+            return NOTHING
         row.remote_id, row.adopted = free, not certain
         self.model.move(row, SUBMITTED, self.now)
         return moved
@@ -266,11 +271,11 @@ class LedgerMachine(RuleBasedStateMachine):
         """An adopted batch that holds none of the shard's requests is looked at no more."""
         row = self.model.row(shard)
         if shard.remote_id is None:
-            return multiple()
+            return NOTHING
         if not self._may(shard, INTENT):
             with pytest.raises(LedgerError):
                 self._ledger(shard).reject(shard)
-            return multiple()
+            return NOTHING
         moved = self._ledger(shard).reject(shard)
         row.remote_id = shard.remote_id
         self.model.lose_batch(row, self.now)
@@ -283,7 +288,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not self._may(shard, PLANNED):
             with pytest.raises(LedgerError):
                 self._ledger(shard).refuse(shard, wait)
-            return multiple()
+            return NOTHING
         moved, alone = self._ledger(shard).refuse(shard, wait)
         row = self.model.row(shard)
         row.next_at = self.now + wait
@@ -302,7 +307,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not row.held_by(shard):
             with pytest.raises(LeaseLost):
                 self._ledger(shard).update(shard, **changes)
-            return multiple()
+            return NOTHING
         found = self._ledger(shard).update(shard, **changes)
         row.next_at, row.cleaned = self.now + wait, done
         return found

@@ -56,13 +56,15 @@ OURS = (
 
 def _openai(endpoint: str, *stricter: str) -> Vendor:
     route = Route("chat", endpoint, GPT)
+
+    def batch(emulator: Emulator, **options: Any) -> NativeProcessor:
+        return subjects.openai_chat(emulator, endpoint=endpoint, **options)
+
     return Vendor(
         live=lambda emulator: OpenAIChat(
             model=GPT, api_key="k", base_url=emulator.openai_url, endpoint=endpoint
         ),
-        batch=lambda emulator, **options: subjects.openai_chat(
-            emulator, endpoint=endpoint, **options
-        ),
+        batch=batch,
         body=lambda request: openai.encode_body(request, route),
         url=lambda emulator: emulator.openai_url + endpoint.removeprefix("/v1"),
         headers={"Authorization": "Bearer k"},
