@@ -156,7 +156,8 @@ def render(snapshot: Snapshot, rows: int) -> Group:
     speed = f"{snapshot.rate:,.1f}/s" if snapshot.rate else "-"
     left = f"ETA {age(progress.eta)}"
     drawn = ProgressBar(total=1.0, completed=progress.fraction, width=BAR_WIDTH)
-    done = f"{count(progress.done)}/{count(progress.total)}"
+    # As the bar has it: what the provider says to have done counts, before it is collected.
+    done = f"{count(progress.done + progress.done_remotely)}/{count(progress.total)}"
     failed = Text(f"{count(progress.failed)} failed", style="red" if progress.failed else "")
     bar.add_row(drawn, part, done, failed, speed, left)
     head = Text(f"{progress.job_id}  {progress.state}  {age(progress.elapsed)}", style="bold")
