@@ -242,7 +242,7 @@ class Program:
             other = anthropic.AsyncAnthropic(api_key=SECRETS["anthropicOwn"], base_url=address(url))
             google = genai.Client(
                 api_key=SECRETS["geminiOwn"],
-                http_options={"base_url": self.emulator.gemini_url},  # type: ignore[arg-type]
+                http_options={"base_url": self.emulator.gemini_url},
             )
             for make, client, name in (
                 (self.openai, theirs, "openaiOwn"),

@@ -119,7 +119,7 @@ class Server(ThreadingHTTPServer):
             contextlib.suppress(OSError),
             self.tls.wrap_socket(request, server_side=True) as secured,  # type: ignore[arg-type]
         ):
-            super().finish_request(secured, client_address)  # type: ignore[arg-type]
+            super().finish_request(secured, client_address)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients that hang up are no news."""
