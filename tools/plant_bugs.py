@@ -1,7 +1,7 @@
 """Plants bugs, one at a time, in a copy of the project, and tells which of them the tests find.
 
-    python tools/plant_bugs.py            # all of them
-    python tools/plant_bugs.py fence row  # those whose names hold one of these words
+    python -m tools.plant_bugs            # all of them
+    python -m tools.plant_bugs fence row  # those whose names hold one of these words
 
 Ends with 1 when more than two stay unfound, and with 2 when a bug can't be planted any more.
 """
@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from planted_bugs import BUGS, Bug
+from tools.planted_bugs import BUGS, Bug
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE_BY_SIDE = 2
