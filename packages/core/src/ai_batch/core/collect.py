@@ -233,7 +233,10 @@ def _damaged(shard: Shard, account: Account) -> bool:
     if not account.missing:
         return False
     promised = shard.rows_expected
-    return shard.cut is None or (promised is not None and account.rows < promised)
+    if promised is None:
+        # No promise, as a cancelled batch's counts may be wrong, but worth another look.
+        promised = shard.live_completed + shard.live_failed
+    return shard.cut is None or account.rows < promised
 
 
 def _damage(account: Account) -> str:
