@@ -123,5 +123,5 @@ def test_batches_are_taken_as_they_are_checked(
         results = list(processor.process(good))
     assert [result.index for result in results] == list(range(len(good)))
     for request, result in zip(good, results, strict=True):
-        assert result.chat is not None, (request, result.error)
+        assert result.chat is not None, (result.error, request)
         expect_echo(request, result.chat)
