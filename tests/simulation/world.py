@@ -267,6 +267,7 @@ class World:
         longest = 30.0 if self.plan.slowest < HOUR else HOUR
         with (
             patch("ai_batch.core.engine.LONGEST_SLEEP", longest),
+            patch("ai_batch.core.engine.SHORT_SLEEP", longest / 15.0),
             world_of(self.now, token),
             asyncio.Runner(loop_factory=lambda: self.loop) as runner,
         ):
