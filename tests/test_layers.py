@@ -27,6 +27,7 @@ CORE_LAYERS = [
         "tables",
         "export",
         "results",
+        "response",
         "events",
         "provider",
         "clients",

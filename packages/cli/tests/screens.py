@@ -102,8 +102,8 @@ class Terminal:
             os.chdir(folder)
             size = {"COLUMNS": str(columns), "LINES": str(ROWS)}
             os.execvpe(command[0], list(command), {**environment, "TERM": "xterm", **size})  # noqa: S606
-        size = struct.pack("HHHH", ROWS, columns, 0, 0)
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
+        window = struct.pack("HHHH", ROWS, columns, 0, 0)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, window)
         self.screen = Screen(columns)
         self.raw = ""
         self.code: int | None = None

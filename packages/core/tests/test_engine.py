@@ -103,22 +103,21 @@ def test_hours_are_waited_with_few_calls(tmp_path: Path) -> None:
     assert bench.elapsed < 10_000 + 150
 
 
-class Forgetful(FakeProvider):
-    """Does not know its batches between two times."""
+def forgetful(start: float, end: float) -> type[FakeProvider]:
+    """A vendor that does not know its batches between two times."""
 
-    gap = (0.0, 0.0)
+    class Forgetful(FakeProvider):
+        async def poll(self, remote_ids: Sequence[str]) -> dict[str, RemoteStatus]:
+            now = asyncio.get_running_loop().time()
+            return {} if start <= now < end else await super().poll(remote_ids)
 
-    async def poll(self, remote_ids: Sequence[str]) -> dict[str, RemoteStatus]:
-        """Nothing within the gap."""
-        start, end = self.gap
-        now = asyncio.get_running_loop().time()
-        return {} if start <= now < end else await super().poll(remote_ids)
+    return Forgetful
 
 
 def test_a_batch_that_an_old_job_does_not_find_once_is_not_given_up(tmp_path: Path) -> None:
     """After ten hours of running the vendor does not know it for five: it is back, and answered."""
     bench = Bench(tmp_path, FakeVendor(fate=lambda _: Fate(seconds=60_000)))
-    bench.make = type("Gap", (Forgetful,), {"gap": (36_000.0, 54_000.0)})
+    bench.make = forgetful(36_000.0, 54_000.0)
 
     assert answers(bench, "a") == ["answer to a #1"]
     assert len(bench.vendor.batches) == 1
@@ -127,7 +126,7 @@ def test_a_batch_that_an_old_job_does_not_find_once_is_not_given_up(tmp_path: Pa
 def test_a_batch_that_is_not_found_any_more_is_lost(tmp_path: Path) -> None:
     """After six hours of asking each request has an error; nothing is asked, or paid for, again."""
     bench = Bench(tmp_path, FakeVendor(fate=lambda _: Fate(seconds=60_000)))
-    bench.make = type("Gone", (Forgetful,), {"gap": (36_000.0, 1e9)})
+    bench.make = forgetful(36_000.0, 1e9)
 
     assert answers(bench, "a", "b") == ["batch_lost"] * 2
     assert len(bench.vendor.batches) == 1

@@ -55,5 +55,5 @@ def test_requests_are_read_by_their_index(
 
 def test_a_log_that_is_gone_cannot_be_opened(tmp_path: Path) -> None:
     """Reading results without the job's requests fails at once."""
-    with pytest.raises(SpoolDamaged, match="requests.jsonl is damaged: it is missing"):
+    with pytest.raises(SpoolDamaged, match=r"requests\.jsonl is damaged: it is missing"):
         RequestLog(JobFolder(tmp_path))

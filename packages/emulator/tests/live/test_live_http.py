@@ -124,7 +124,10 @@ def test_a_body_in_chunks_is_read(emulator: Emulator) -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2",
+        (
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: 1\r\nContent-Length: 2"
+        ),
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: many",
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nno colon",
     ],

@@ -56,8 +56,8 @@ from ai_batch.core.provider import Limits
 from ai_batch.core.records import JobRecord
 from ai_batch.core.registry import load_provider, providers
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, OutputSchema, Request
+from ai_batch.core.response import BatchResponse
 from ai_batch.core.results import (
-    BatchResponse,
     ChatResponse,
     EmbeddingResponse,
     FinishReason,

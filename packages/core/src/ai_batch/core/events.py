@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from ai_batch.core.errors import AIBatchError
-from ai_batch.core.results import BatchResponse, Result, Usage
+from ai_batch.core.response import BatchResponse
+from ai_batch.core.results import Result, Usage
 
 __all__ = ["CompleteEvent", "ErrorEvent", "Event", "ItemEvent", "Progress", "ProgressEvent"]
 

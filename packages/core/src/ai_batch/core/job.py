@@ -11,7 +11,8 @@ from ai_batch.core.errors import BatchFailed, VendorFault
 from ai_batch.core.events import Event, Progress
 from ai_batch.core.progress import read_progress
 from ai_batch.core.requests import ChatRequest, OutputSchema, Request
-from ai_batch.core.results import BatchResponse, Result
+from ai_batch.core.response import BatchResponse
+from ai_batch.core.results import Result
 from ai_batch.core.run import JobContext, JobRun
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from ai_batch.core.events import CompleteEvent, Event
 from ai_batch.core.intake import Requests, SyncRequests
 from ai_batch.core.options import Options
 from ai_batch.core.provider import Provider
-from ai_batch.core.results import BatchResponse, Result, Usage
+from ai_batch.core.response import BatchResponse
+from ai_batch.core.results import Result, Usage
 
 if TYPE_CHECKING:
     from ai_batch.core.job import Job

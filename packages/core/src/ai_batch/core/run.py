@@ -29,7 +29,7 @@ from ai_batch.core.progress import ProgressMeter, cost_of
 from ai_batch.core.provider import Formats
 from ai_batch.core.reader import ResultReader
 from ai_batch.core.records import JobRecord
-from ai_batch.core.results import BatchResponse
+from ai_batch.core.response import BatchResponse
 from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import TERMINAL, Shard
 from ai_batch.core.tail import Tail

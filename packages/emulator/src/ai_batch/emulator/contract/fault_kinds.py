@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from ai_batch.emulator.damage import LOSING
-from ai_batch.emulator.faults import Fault, RowDamage
+from ai_batch.emulator.faults import Fault, RowDamage, Spoil
 
 __all__ = ["FAULT_KINDS", "FaultKind", "Group", "Strikes"]
 
@@ -44,7 +44,7 @@ class FaultKind:
     fault: Fault
     strikes: Strikes = "every call"
     loses: bool = False
-    options: Mapping[str, object] = field(default_factory=dict[str, object])
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def faults(self, routes: Iterable[str], results: str) -> list[Fault]:
         """The faults to arm, where a job makes these calls and reads its rows from ``results``."""
@@ -76,6 +76,20 @@ def _cut(name: str, fault: Fault, strikes: Strikes = "every call") -> FaultKind:
     options = {"timeout": 1.0} if fault.hang else {}
     return FaultKind(name=name, group="connection", fault=fault, strikes=strikes, options=options)
 
+
+def _spoiled(name: str, spoil: Spoil) -> FaultKind:
+    return FaultKind(
+        name=f"all done, answered with {name}", group="http", fault=Fault(nth=1, spoil=spoil)
+    )
+
+
+_USELESS: dict[Spoil, str] = {
+    "html": "a page (200)",
+    "broken_json": "half of the JSON",
+    "empty": "nothing",
+    "null": "null",
+    "empty_object": "an empty object",
+}
 
 _HTTP = [
     _http("the request took too long (408)", 408),
@@ -109,16 +123,7 @@ _HTTP = [
     _http("overloaded (529)", 529),
     _http("cannot be reached from the edge (520), all done", 520, effect=True),
     _http("sent elsewhere (307), where nobody listens", 307, headers={"location": ELSEWHERE}),
-    *(
-        FaultKind(name=name, group="http", fault=Fault(nth=1, spoil=spoil))
-        for name, spoil in (
-            ("all done, answered with a page (200)", "html"),
-            ("all done, answered with half of the JSON", "broken_json"),
-            ("all done, answered with nothing", "empty"),
-            ("all done, answered with null", "null"),
-            ("all done, answered with an empty object", "empty_object"),
-        )
-    ),
+    *(_spoiled(name, spoil) for spoil, name in _USELESS.items()),
 ]
 
 _CONNECTION = [
