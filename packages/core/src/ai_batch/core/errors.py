@@ -16,6 +16,7 @@
     ├── BatchFailed             the vendor refused every batch of a job; carries the job
     └── LedgerError             the job's records could not be read or written
         ├── NoRoom
+        ├── SpoolDamaged
         └── LeaseLost
 
 A single request that fails is not an exception but a value: ``result.error``.
