@@ -62,7 +62,7 @@ CORE_LAYERS = [
         "shardfiles",
         "checkup",
     ],
-    ["closing", "submission", "collect", "repair", "advance", "polling"],
+    ["closing", "submission", "collect", "repair", "steps", "advance", "polling"],
     ["engine"],
     ["inbox", "tail", "display", "progress", "run", "native", "job", "deletion", "jobs"],
     ["processor"],

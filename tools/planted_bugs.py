@@ -71,7 +71,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     engine(
         "a submission keeps the token of the one before",
-        "advance",
+        "steps",
         "submission = shard.submission + 1",
         "submission = shard.submission",
     ),
