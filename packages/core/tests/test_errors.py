@@ -155,3 +155,9 @@ def test_callers_can_tell_what_to_do() -> None:
         "RemoteNotFound",
     }
     assert issubclass(errors.RequestRefused, ProviderError)
+
+
+def test_a_stand_ins_key_garbles_no_message() -> None:
+    """Servers of one's own are given any key: a word of a few letters is no secret."""
+    assert mask("invalid_api_key: test", "k", "test") == "invalid_api_key: test"
+    assert mask("the key 8dk2mPq1 is wrong", "8dk2mPq1") == "the key *** is wrong"

@@ -95,6 +95,9 @@ _HINTS = (
 SHORTEST_SECRET = 12
 """Characters; what is shorter is no key, and may well be a word."""
 
+LONGEST_WORD = 5
+"""Characters of what may be a stand-in's key, such as ``test``, and is left as it is."""
+
 _hidden: set[str] = set()
 
 
@@ -109,7 +112,8 @@ def hide(*secrets: str | None) -> None:
 def mask(text: str, *secrets: str | None) -> str:
     """``text`` with the given secrets, and whatever looks like an API key, replaced by ``***``."""
     for secret in (*secrets, *tuple(_hidden)):
-        if secret:
+        # A stand-in's key of a few letters is part of many words.
+        if secret and len(secret) > LONGEST_WORD:
             text = text.replace(secret, "***")
     # The pattern is slow on long texts, and hardly any of them holds what it looks for.
     lowered = text.lower()

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ai_batch.core.connections import Clients
-from ai_batch.core.errors import Problem, ProviderNotInstalled, RequestRefused, UsageError
+from ai_batch.core.connections import Clients, check_url
+from ai_batch.core.errors import Problem, ProviderNotInstalled, RequestRefused, UsageError, hide
 from ai_batch.core.live import embedded, ready, wrong_kind
 from ai_batch.core.messages import JSONObject
 from ai_batch.core.options import Duration, seconds
@@ -63,6 +63,8 @@ class VoyageEmbedder:
             raise UsageError("there is no model: give model=")
         key = api_key or os.environ.get("VOYAGE_API_KEY")
         self._server = Server((base_url or _url_of(key)).rstrip("/"), key)
+        hide(key)
+        check_url(self._server.url)
         host = urlsplit(self._server.url).hostname or ""
         if not key and host in {"api.voyageai.com", "ai.mongodb.com"}:
             raise UsageError("there is no API key: set VOYAGE_API_KEY, or pass api_key=")
