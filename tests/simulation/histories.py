@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ai_batch.core.patience import CALLED_OFF
 from tests.simulation.plan import LONG_PAUSES, SETTLE_WAIT, SHORT_PAUSE, Plan, kind_of
 
 __all__ = ["crashes", "damaged", "doubts", "foreign", "last_words", "pauses", "real_pauses"]
@@ -16,10 +17,21 @@ PAUSES = [
 ]
 
 
+LENGTHS = (
+    SHORT_PAUSE,
+    SETTLE_WAIT + 30.0,
+    # Just after the last look for a batch, and before what was uploaded for it is cleaned up.
+    SETTLE_WAIT + CALLED_OFF + 30.0,
+    SETTLE_WAIT + CALLED_OFF + 70.0,
+    LONG_PAUSES[-1],
+)
+"""Seconds of a pause."""
+
+
 def pauses() -> Iterator[Plan]:
     """Two programs, of which one is paused at a call; it wakes up late, or just too late."""
     for call in PAUSES:
-        for seconds in (SHORT_PAUSE, SETTLE_WAIT + 30.0, LONG_PAUSES[-1]):
+        for seconds in LENGTHS:
             yield Plan(requests=3, programs=2, pauses_before=call, pauses_for=seconds)
 
 
@@ -77,7 +89,7 @@ def real_pauses(provider: str) -> Iterator[Plan]:
     calls = [f"{moment} batches.create" for moment in ("before", "after")]
     for seed in range(1, 8):
         for call in calls:
-            for seconds in (SHORT_PAUSE, SETTLE_WAIT + 30.0, LONG_PAUSES[-1]):
+            for seconds in LENGTHS:
                 yield Plan(
                     **kind_of(provider),
                     seed=seed,

@@ -115,8 +115,8 @@ def test_results_come_from_the_host_that_was_called(lab: AnthropicLab) -> None:
     batch = lab.run(lab.items(1))
     path = f"/v1/messages/batches/{batch.id}"
     assert batch.results_url == f"{lab.emulator.anthropic_url}{path}/results"
-    named = lab.http.get(path, headers={"host": "proxy.example:81"}).json()
-    assert named["results_url"] == f"http://proxy.example:81/anthropic{path}/results"
+    named = lab.http.get(path, headers={"host": "localhost:81"}).json()
+    assert named["results_url"] == f"http://localhost:81/anthropic{path}/results"
 
 
 def test_result_rows_are_lines_of_json(lab: AnthropicLab) -> None:

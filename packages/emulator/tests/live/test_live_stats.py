@@ -205,7 +205,7 @@ async def ask_at_once(emulator: Emulator, count: int) -> list[bytes]:
     """The status lines of so many calls, all of them on the way at the same time."""
     body = b'{"model":"m","messages":[{"role":"user","content":"x"}]}'
     head = (
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n"
         b"content-length: %d\r\n\r\n" % len(body)
     )
     port = int(emulator.url.rsplit(":", 1)[1])

@@ -28,6 +28,10 @@ KILLS = int(os.environ.get("AI_BATCH_KILLS", "10"))
 LONGEST = 0.6
 """Seconds that a script runs at most before it is killed by chance: about what a job takes."""
 
+SETTLE = 3.0
+"""Seconds within which the server has carried out a call, also while a machine is busy, whose
+client was killed when it had just been sent."""
+
 PAUSE = signal.SIGSTOP
 
 INTENT = "after commit of move uploaded -> intent"
@@ -146,7 +150,7 @@ class CompanyContract(WithNursery):
         kills = scenes = 0
         while kills < KILLS:
             scenes += 1
-            scene = Scene(nursery, lab, tmp_path, f"by chance {scenes}")
+            scene = Scene(nursery, lab, tmp_path, f"by chance {scenes}", settle=SETTLE)
             kills += self._killed_by_chance(nursery, scene, chance)
             scene.check()
 

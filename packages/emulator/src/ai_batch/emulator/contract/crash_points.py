@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Generator
 from typing import Any
@@ -58,6 +59,8 @@ class Points:
             # Another thread's transaction ends first: who sleeps in one keeps all others waiting.
             with self.writing:
                 os.kill(os.getpid(), self._signal)
+                # It takes effect a moment later, when any of the threads comes by.
+                time.sleep(0.1)
 
     @contextlib.contextmanager
     def around(self, name: str) -> Generator[None]:

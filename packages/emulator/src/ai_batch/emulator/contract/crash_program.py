@@ -33,7 +33,8 @@ HTTP = ("httpx2", "httpcore2", "anyio._backends._asyncio")
 class Run:
     """One run of the script: what it asks, where, and the point at which it is killed.
 
-    Its clock runs `speed` times as fast as the real one, counted from `epoch`.
+    A create of unknown outcome is looked for during `settle` seconds of real time. Its clock runs
+    `speed` times as fast as the real one, counted from `epoch`.
     """
 
     url: str
@@ -44,6 +45,7 @@ class Run:
     shard: int
     epoch: float
     speed: float
+    settle: float = 0.3
     kill: list[Any] | None = None
     signal_number: int = signal.SIGKILL
 
@@ -55,7 +57,7 @@ def script(subject: Subject, run: Run) -> None:
         limits=Limits(max_requests=run.shard, max_bytes=1_000_000),
         home=run.home,
         poll_interval=0.05 * run.speed,
-        settle_wait=0.3 * run.speed,
+        settle_wait=run.settle * run.speed,
         runtime=FastClock(run.speed, run.epoch).runtime(),
     )
     requests = (subject.request(f"q{n}", text) for n, text in enumerate(run.texts))

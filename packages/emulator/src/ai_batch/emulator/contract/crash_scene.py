@@ -73,8 +73,12 @@ class Scene:
         *,
         moody: bool = True,
         faults: Iterable[Fault] = (),
+        settle: float = 0.3,
     ) -> None:
-        """Without ``moody`` all requests are answered at once; ``faults`` strike its first run."""
+        """Without ``moody`` all requests are answered at once; ``faults`` strike its first run.
+
+        ``settle`` is for how many real seconds a create of unknown outcome is looked for.
+        """
         self.nursery = nursery
         self.lab = lab
         self.emulator = lab.emulator
@@ -83,6 +87,7 @@ class Scene:
         self._epoch = time.time()
         self._runs = 0
         self._moody = moody
+        self._settle = settle
         moods = {self.refused: f"{REFUSED} ", self.stumbling: f"{STUMBLING} "} if moody else {}
         self._texts = [f"{moods.get(n, '')}{name} {n}" for n in range(self.count)]
         self._before = self.emulator.stats.items_billed
@@ -105,6 +110,7 @@ class Scene:
                 "shard": 3,
                 "epoch": self._epoch,
                 "speed": 200.0,
+                "settle": self._settle,
                 "kill": kill,
                 "signal_number": int(signal_number),
             }

@@ -20,10 +20,6 @@ Strikes: TypeAlias = Literal["every call", "results", "downloads", "batches.get"
 
 HTML = "<html><head><title>502 Bad Gateway</title></head></html>"
 
-ELSEWHERE = "http://127.0.0.1:9/nowhere"
-"""Nobody listens at the discard port."""
-
-
 CLOUD_STORAGE = "objects."
 """Its routes: what is stored plain is never compressed, since its checksums are of what is sent
 (https://docs.cloud.google.com/storage/docs/transcoding)."""
@@ -122,7 +118,6 @@ _HTTP = [
     _http("a gateway's patience has ended (504), all done", 504, effect=True, body=HTML),
     _http("overloaded (529)", 529),
     _http("cannot be reached from the edge (520), all done", 520, effect=True),
-    _http("sent elsewhere (307), where nobody listens", 307, headers={"location": ELSEWHERE}),
     *(_spoiled(name, spoil) for spoil, name in _USELESS.items()),
 ]
 
