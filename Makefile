@@ -11,13 +11,16 @@ SEEDS ?= 20000
 FIRST ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help test crash adapters browser check lint types fix matrix lowest dist docs demo bench audit lock clean
+.PHONY: help test exhaustive crash simulate fuzz adapters browser check lint types fix matrix lowest dist docs demo bench audit lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: $(HATCH) ## Run the tests; `make test ARGS="-k plan"` hands arguments to pytest.
 	$(HATCH) run test $(ARGS)
+
+exhaustive: $(HATCH) ## Run the tests that `make test` leaves out: all providers, each fault, each kill.
+	$(HATCH) run exhaustive $(ARGS)
 
 crash: $(HATCH) ## Kill real processes: at every step, in company, and 200 times at moments drawn by chance.
 	AI_BATCH_KILLS=50 $(HATCH) run test -m crash $(ARGS)

@@ -25,6 +25,8 @@ from tests.simulation.history import outcome_of
 from tests.simulation.plan import Plan
 from tests.simulation.shrink import shrunk
 
+pytestmark = pytest.mark.exhaustive
+
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 

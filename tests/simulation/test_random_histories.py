@@ -24,7 +24,13 @@ REGRESSIONS = {
 """Seeds that have found a fault, and which."""
 
 
-@pytest.mark.parametrize("first", range(1, 501, EACH))
+FEW = range(1, 151, EACH)
+MANY = range(FEW.stop, 1001, EACH)
+
+
+@pytest.mark.parametrize(
+    "first", [*FEW, *(pytest.param(first, marks=pytest.mark.exhaustive) for first in MANY)]
+)
 def test_random_histories_keep_every_promise(first: int) -> None:
     """Whatever goes wrong, each request is answered once, paid for once, and all is tidied up."""
     tally = run_block(first, EACH, None)
