@@ -101,8 +101,8 @@ class Program:
         try:
             found = self.loop.run_until_complete(self._in_time(work))
             # What a program does at its end, and not where it was killed.
-            for job_id in list(delivery._read):
-                delivery.confirm(job_id)
+            for store_id, job_id in list(delivery._read):
+                delivery.confirm(store_id, job_id)
         except Killed:
             return None
         else:

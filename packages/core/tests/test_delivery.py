@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ai_batch.core import Ledger
+from ai_batch.core import Ledger, LedgerError
 from ai_batch.core.database import SQLiteDatabase
+from ai_batch.core.delivery import confirm, read_to_end
 
 PROGRAM = """
 import os, signal, sys, time
@@ -135,3 +136,15 @@ def test_a_home_that_is_gone_at_the_end_is_no_error(tmp_path: Path) -> None:
     code, _ = run(tmp_path / "home", body)
 
     assert code == 0
+
+
+def test_two_homes_may_have_jobs_of_the_same_name(tmp_path: Path) -> None:
+    """What was read of one home's job says nothing of the other's."""
+    one, other = (Ledger(SQLiteDatabase(tmp_path / name)) for name in ("one.db", "other.db"))
+    read_to_end(one, "job_1")
+
+    assert not confirm(other.store_id, "job_1")
+    with pytest.raises(LedgerError, match="job_1"):
+        confirm(one.store_id, "job_1")  # It is this one's, which has no such job any more.
+    one.close()
+    other.close()

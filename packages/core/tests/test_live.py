@@ -161,7 +161,13 @@ def test_an_error_in_an_answer_is_raised_by_its_kind(
         (RateLimited("t", status=429), {"error": NO}, RateLimited, "y", "m"),
         (RateLimited("t", status=429), UNPAID, QuotaExhausted, "billing_not_active", "m"),
         (ProviderUnavailable("cut"), {"message": "m"}, ProviderUnavailable, None, "cut"),
-        (RequestRefused("t", status=400), "bad key k-1", RequestRefused, "http_400", "bad key ***"),
+        (
+            RequestRefused("t", status=400),
+            "bad key k-1a2b3c",
+            RequestRefused,
+            "http_400",
+            "bad key ***",
+        ),
     ],
 )
 def test_an_error_of_a_call_speaks_as_a_row_would(
@@ -173,7 +179,7 @@ def test_an_error_of_a_call_speaks_as_a_row_would(
 ) -> None:
     """The server's own code and words are told, without the key."""
     error.retry_after, error.request_id = 3.0, "req_1"
-    found = as_answer_error(error, detail, "k-1")
+    found = as_answer_error(error, detail, "k-1a2b3c")
     assert isinstance(found, kind)
     assert type(found) is kind
     assert (found.code, found.message, found.status) == (code, message, error.status)

@@ -18,7 +18,8 @@ from ai_batch.core.ledger import Ledger
 __all__ = ["confirm", "read_to_end"]
 
 _lock = threading.Lock()
-_read: dict[str, Ledger] = {}
+_read: dict[tuple[str, str], Ledger] = {}
+"""By the ledger's own id and the job's: two homes may have jobs of the same name."""
 
 
 def read_to_end(ledger: Ledger, job_id: str) -> None:
@@ -26,13 +27,16 @@ def read_to_end(ledger: Ledger, job_id: str) -> None:
     with _lock:
         if not _read:
             atexit.register(_at_exit)
-        _read[job_id] = ledger
+        _read[ledger.store_id, job_id] = ledger
 
 
-def confirm(job_id: str) -> bool:
-    """Mark a job as delivered if this program has read it to the end; whether it had."""
+def confirm(store_id: str, job_id: str) -> bool:
+    """Mark a job as delivered if this program has read it to the end; whether it had.
+
+    ``store_id`` is that of the job's ledger.
+    """
     with _lock:
-        ledger = _read.pop(job_id, None)
+        ledger = _read.pop((store_id, job_id), None)
     if ledger is None:
         return False
     ledger.change_job(job_id, delivered_at=ledger.now())
@@ -43,8 +47,8 @@ def _at_exit() -> None:
     # Python leaves the exception that ended the program here, and nothing after a clean end.
     if getattr(sys, "last_value", None) is not None:
         return
-    for job_id, ledger in list(_read.items()):
+    for (store_id, job_id), ledger in list(_read.items()):
         # A home that was deleted meanwhile, as tests do, needs no mark.
         with contextlib.suppress(LedgerError):
-            confirm(job_id)
+            confirm(store_id, job_id)
             ledger.close()

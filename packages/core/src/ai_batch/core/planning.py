@@ -127,7 +127,7 @@ class Planning:
         if found is None or self._options.reuse:
             return found
         # Read to its end by this very program, which asks again: it wants new answers.
-        return self._existing(fingerprint) if confirm(found.id) else found
+        return self._existing(fingerprint) if confirm(self._ledger.store_id, found.id) else found
 
     def _check_cost(self, plan: Plan) -> None:
         limit = self._options.max_cost
