@@ -163,7 +163,7 @@ def test_an_error_in_an_answer_is_raised_by_its_kind(
         (ProviderUnavailable("cut"), {"message": "m"}, ProviderUnavailable, None, "cut"),
         (
             RequestRefused("t", status=400),
-            "bad key k-1a2b3c",
+            "bad key k-1a2b",
             RequestRefused,
             "http_400",
             "bad key ***",
@@ -179,7 +179,7 @@ def test_an_error_of_a_call_speaks_as_a_row_would(
 ) -> None:
     """The server's own code and words are told, without the key."""
     error.retry_after, error.request_id = 3.0, "req_1"
-    found = as_answer_error(error, detail, "k-1a2b3c")
+    found = as_answer_error(error, detail, "k-1a2b")
     assert isinstance(found, kind)
     assert type(found) is kind
     assert (found.code, found.message, found.status) == (code, message, error.status)

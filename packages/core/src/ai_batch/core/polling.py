@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ai_batch.core.advance import TRANSIENT, UNDER_WAY, Advancer
+from ai_batch.core.advance import UNDER_WAY, Advancer
 from ai_batch.core.errors import LeaseLost, ProviderError
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.provider import Provider, RemoteStatus
 from ai_batch.core.runtime import Runtime
 from ai_batch.core.state import Shard
+from ai_batch.core.steps import TRANSIENT
 
 __all__ = ["Listener", "Poller"]
 
