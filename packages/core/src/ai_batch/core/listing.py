@@ -44,7 +44,10 @@ def entries_of(page: JSONObject, keys: Sequence[str] = ("data",)) -> list[JSONOb
     """
     if not any(key in page for key in keys):
         raise ProviderUnavailable(f"the server's answer is no list: it has no {keys[0]!r}")
-    return next((list(page[key]) for key in keys if page.get(key)), [])
+    entries: list[JSONObject] = []
+    for key in keys:
+        entries = entries or page.get(key) or []
+    return entries
 
 
 def created_id(batch: JSONObject, key: str = "id") -> str:

@@ -48,6 +48,9 @@ class OutputSchema(BaseModel):
         return cls(name=name, json_schema=json_schema, key=key)
 
 
+NO_TYPES: tuple[type, ...] = (str, bytes, int, float, list, tuple, set)
+
+
 def output_schema(output_type: object) -> OutputSchema:
     """The schema of an ``output_type``: a pydantic model, another type, or a JSON schema.
 
@@ -60,10 +63,11 @@ def output_schema(output_type: object) -> OutputSchema:
         return OutputSchema.of(str(given.get("title") or "output"), given)
     # Pydantic takes a text for the name of a type, and runs it as Python to find out which: it
     # may come from a file of requests that somebody else has written.
-    if isinstance(output_type, str | bytes | int | float | list | tuple | set):
+    if isinstance(output_type, NO_TYPES):
+        kind: type = type(output_type)
         raise TypeError(
             "output_type must be a pydantic model, another type, or a JSON schema as a dict, "
-            f"found {type(output_type).__name__}"
+            f"found {kind.__name__}"
         )
     return _schema_of_type(output_type)
 
