@@ -21,7 +21,7 @@ from ai_batch.emulator.contract.laboratory_fixtures import MakeLab, WithLaborato
 from ai_batch.emulator.faults import Fault
 from ai_batch.emulator.options import Timing
 
-__all__ = ["CrashContract", "WithNursery"]
+__all__ = ["DELIVERY", "CrashContract", "WithNursery"]
 
 SLICES = 4
 FEWEST_POINTS = 20
