@@ -19,6 +19,7 @@ REGRESSIONS = {
     ("openai", 59): "results that had expired were waited for without end",
     ("gemini", 388): "a batch made while its input was deleted was overlooked in a lagging list",
     ("anthropic", 476): "a cancel that the vendor refused ended the whole job",
+    ("gemini", 30518): "answers that a batch did not name at first were asked, and paid for, again",
     ("openai", 100040): "a short download of a cancelled batch was taken for whole",
 }
 """Seeds that have found a fault, and which."""

@@ -103,9 +103,13 @@ class DeveloperProvider(GoogleProvider):
         if not name:
             # Asked again: a batch may have ended a moment before its results are named.
             batch = await self._api.get(remote_id)
-            name = read_status(batch).details.get("output")
+            status, answers = read_status(batch), inline_answers(batch)
+            name = status.details.get("output")
+            if not name and not answers and status.completed:
+                # They are paid for: to take them for missing would be to pay again.
+                raise RemoteNotFound("the batch has answers, and does not say where they are")
             if not name:
-                _write_rows(submission, inline_answers(batch), output)
+                _write_rows(submission, answers, output)
                 return
         await self._download(name, submission, output)
 
