@@ -97,10 +97,7 @@ class CompanyContract(WithNursery):
         scene = Scene(nursery, lab, tmp_path, "suspended")
         sleeper = scene.start((point, 1), PAUSE)
         until(lambda: point in scene.points())
-        scene.finish()
-        os.kill(sleeper, signal.SIGCONT)
-        assert nursery.wait(sleeper) == 0
-        scene.check(runs=[1])
+        self._finish_and_wake(nursery, scene, sleeper)
 
     @needs("fence")
     @pytest.mark.crash
@@ -117,6 +114,10 @@ class CompanyContract(WithNursery):
         sleeper = scene.start((create, points[: points.index(INTENT)].count(create) + 1), PAUSE)
         until(lambda: INTENT in scene.points())
         time.sleep(0.2)
+        self._finish_and_wake(nursery, scene, sleeper)
+
+    def _finish_and_wake(self, nursery: Nursery, scene: Scene, sleeper: int) -> None:
+        """Another process finishes the job, and then the first one wakes up: both end well."""
         scene.finish()
         os.kill(sleeper, signal.SIGCONT)
         assert nursery.wait(sleeper) == 0

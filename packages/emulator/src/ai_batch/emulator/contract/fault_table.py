@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from ai_batch.emulator.contract.crash_scene import until
 from ai_batch.emulator.contract.fault_kinds import FAULT_KINDS, FaultKind
 from ai_batch.emulator.contract.laboratory import Laboratory
 from ai_batch.emulator.contract.laboratory_fixtures import MakeLab, WithLaboratory
@@ -16,7 +17,6 @@ __all__ = ["FaultTableContract"]
 
 MINUTE = 60.0
 HOUR = 3600.0
-PATIENCE = 30.0
 
 
 class FaultTableContract(WithLaboratory):
@@ -57,7 +57,7 @@ class FaultTableContract(WithLaboratory):
         lab = make_lab(timing=Timing(in_progress=0.3))
         requests = lab.requests(5)
         job = lab.processor(shard=2).submit(requests)
-        wait_for_batches(lab, 3)
+        until(lambda: lab.emulator.stats.batches_created >= 3)
         lab.clock.advance(jump)
         lab.check(requests, job.join())
         assert lab.emulator.stats.creates_attempted == 3
@@ -67,18 +67,10 @@ class FaultTableContract(WithLaboratory):
         lab = make_lab(timing=Timing(in_progress=0.2))
         requests = lab.requests(5)
         job = lab.processor(shard=2).submit(requests)
-        wait_for_batches(lab, 3)
+        until(lambda: lab.emulator.stats.batches_created >= 3)
         lab.emulator.inject(Fault(route="*", cut="before"))
         lab.clock.advance(10 * MINUTE)
         time.sleep(0.3)
         lab.emulator.clear_faults()
         lab.check(requests, job.join())
         assert lab.emulator.stats.creates_attempted == 3
-
-
-def wait_for_batches(lab: Laboratory, count: int) -> None:
-    """Until so many batches have been created."""
-    end = time.monotonic() + PATIENCE
-    while lab.emulator.stats.batches_created < count:
-        assert time.monotonic() < end, "the batches were not created"
-        time.sleep(0.01)
