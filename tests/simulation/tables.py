@@ -10,7 +10,7 @@ from ai_batch.core import LedgerError
 from ai_batch.core.database import Row, Transaction
 from tests.simulation.programs import Program
 
-__all__ = ["SimulatedDatabase", "watch_moves"]
+__all__ = ["SimulatedDatabase", "TableTransaction", "watch_moves"]
 
 WATCH = """
     CREATE TABLE IF NOT EXISTS moved
@@ -29,10 +29,10 @@ def watch_moves(tables: sqlite3.Connection) -> None:
     tables.executescript(WATCH)
 
 
-class _Transaction:
-    """One transaction on tables in memory."""
+class TableTransaction:
+    """One transaction on tables in memory; ``note`` is told of what the event log is."""
 
-    def __init__(self, connection: sqlite3.Connection, note: Callable[[str], object]) -> None:
+    def __init__(self, connection: sqlite3.Connection, note: Callable[[str], object] = id) -> None:
         self._connection = connection
         self._note = note
 
@@ -70,7 +70,7 @@ class SimulatedDatabase:
         before = self._tables.total_changes
         self._tables.execute("BEGIN IMMEDIATE")
         try:
-            yield _Transaction(self._tables, self._note)
+            yield TableTransaction(self._tables, self._note)
             changed = self._tables.total_changes > before
             if changed:
                 self._program.point("commit")

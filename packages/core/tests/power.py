@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Literal
 
 from ai_batch.core import Ledger, LedgerError, NativeProcessor, Options, Result
-from ai_batch.core.database import Row, Transaction
+from ai_batch.core.database import Transaction
 from ai_batch.core.requests import Request
 from ai_batch.core.testing import FakeProvider, FakeVendor, VirtualLoop, virtual_runtime
+from tests.simulation.tables import TableTransaction
 
 
 class PowerCut(BaseException):
@@ -130,22 +131,6 @@ class Machine:
             self.point(call)
 
 
-class _Tables:
-    """One transaction on tables in memory."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def execute(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Row]:
-        return self._connection.execute(sql, tuple(parameters)).fetchall()
-
-    def execute_many(self, sql: str, rows: list[tuple[object, ...]]) -> None:
-        self._connection.executemany(sql, rows)
-
-    def change(self, sql: str, parameters: tuple[object, ...] = ()) -> int:
-        return self._connection.execute(sql, tuple(parameters)).rowcount
-
-
 class SafeDatabase:
     """A ledger whose commits are safe, and of which a cut loses all else."""
 
@@ -164,7 +149,7 @@ class SafeDatabase:
         before = self._tables.total_changes
         self._tables.execute("BEGIN IMMEDIATE")
         try:
-            yield _Tables(self._tables)  # type: ignore[misc]
+            yield TableTransaction(self._tables)
             changed = self._tables.total_changes > before
             self._machine.check()
             self._tables.execute("COMMIT")
