@@ -50,7 +50,7 @@ CORE_LAYERS = [
     ["live"],
     ["patience", "policy", "options", "estimate", "owners"],
     ["database", "records", "migrations", "statements", "budget", "leases"],
-    ["ledger", "delivery"],
+    ["ledger", "delivery", "ledgers"],
     [
         "spool",
         "requestlog",

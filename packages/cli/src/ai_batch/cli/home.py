@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 
 from ai_batch.core import JobRecord, LedgerError, Options, UsageError
-from ai_batch.core.database import SQLiteDatabase
-from ai_batch.core.ledger import Ledger
+from ai_batch.core.ledgers import open_ledger
 from ai_batch.core.spool import Spool
 
 __all__ = ["NOTES", "Home", "Notes"]
@@ -38,7 +37,7 @@ class Home:
         """Makes the folder where there is none. Raises ``LedgerError`` and ``OSError``."""
         self.path = Options(home=given).home_path
         self.spool = Spool(self.path)
-        self.ledger = Ledger(SQLiteDatabase(self.path / "ledger.db"))
+        self.ledger = open_ledger(None, self.path)
 
     def find(self, wanted: str) -> JobRecord:
         """The job of an id, of the beginning of one, or the newest for ``last``.

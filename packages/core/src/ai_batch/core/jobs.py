@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from ai_batch.core import blocking
-from ai_batch.core.database import SQLiteDatabase
 from ai_batch.core.deletion import delete_job
 from ai_batch.core.errors import UsageError
 from ai_batch.core.estimate import Estimate, estimate_plan
 from ai_batch.core.intake import Requests, SyncRequests, items_of
 from ai_batch.core.job import Job
 from ai_batch.core.ledger import Ledger
+from ai_batch.core.ledgers import open_ledger
 from ai_batch.core.options import Options
 from ai_batch.core.planning import Planning
 from ai_batch.core.provider import Formats
@@ -59,11 +58,8 @@ class Jobs:
         self.ledger = self._open_ledger()
 
     def _open_ledger(self) -> Ledger:
-        given = self._options.ledger
-        if isinstance(given, Ledger):
-            return given
-        path = Path(given) if given is not None else self.spool.home / "ledger.db"
-        return Ledger(SQLiteDatabase(path, clock=self._options.runtime.clock))
+        options = self._options
+        return open_ledger(options.ledger, self.spool.home, options.runtime.clock)
 
     def submit(self, requests: Requests, salt: str = "") -> Job:
         """Plan, and bring the first batches to the provider.

@@ -76,7 +76,8 @@ class Options:
     max_enqueued_tokens: int | None = None
     max_cost: float | None = None
     approve: Callable[[Estimate], bool] | None = None
-    ledger: Ledger | str | os.PathLike[str] | None = None
+    # An address may hold a password.
+    ledger: Ledger | str | os.PathLike[str] | None = field(default=None, repr=False)
     home: str | os.PathLike[str] | None = None
     reuse: bool = False
     cleanup: bool = True
