@@ -88,6 +88,7 @@ def one_result(result: Result) -> None:
 async def without_blocking(processor: OpenAIProcessor, more: AsyncIterator[Request]) -> None:
     """The same in async code; requests may come from anywhere, a file among others."""
     assert_type(await processor.aprocess(more), BatchResponse)
+    assert_type(await processor.aplan("requests.jsonl"), Job)
     assert_type(await processor.asubmit("requests.jsonl"), Job)
     async for event in processor.astream([{"id": "q1", "messages": "Hello"}]):
         if isinstance(event, ItemEvent):
@@ -109,6 +110,7 @@ def by_type(processor: OpenAIProcessor) -> None:
 
 def later(processor: OpenAIProcessor) -> None:
     """A job that is submitted now and joined by another process."""
+    assert_type(processor.plan(REQUESTS), Job)
     job = processor.submit(REQUESTS)
     assert_type(processor.attach(job.id), Job)
     assert_type(job.join(timeout=10), BatchResponse)

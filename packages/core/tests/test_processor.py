@@ -25,6 +25,7 @@ from ai_batch.core import (
     LedgerError,
     NativeProcessor,
     NotApproved,
+    Options,
     ProgressEvent,
     Result,
     Usage,
@@ -127,6 +128,8 @@ def test_no_requests_need_no_network(bench: Bench) -> None:
         assert [event.type for event in events] == ["complete"]
         with pytest.raises(UsageError, match="there are no requests"):
             await processor.asubmit([])
+        with pytest.raises(UsageError, match="there are no requests"):
+            await processor.aplan([])
         return list(response), len(processor.jobs()), response.cost
 
     assert bench.run(script) == ([], 0, 0.0)
@@ -383,6 +386,66 @@ def test_a_submitted_job_is_at_the_vendor_and_can_be_attached_to(tmp_path: Path)
 
     assert bench.run(attach) == ["req_0"]
     assert bench.vendor.executed == {"a": 1}
+
+
+def test_a_planned_job_waits_for_whoever_works_on_it(tmp_path: Path) -> None:
+    """Nothing is sent by planning, however long it is ago; another program brings it to its end."""
+    bench = Bench(tmp_path)
+
+    async def plan(processor: NativeProcessor) -> str:
+        job = await processor.aplan(iter(["a", "b"]))
+        await asyncio.sleep(3600)
+        assert (job.total, job.status().state, job.status().in_flight) == (2, "running", 0)
+        return job.id
+
+    job_id = bench.run(plan)
+    assert not bench.vendor.files
+    assert not bench.vendor.batches
+
+    async def collect(processor: NativeProcessor) -> list[str]:
+        return [result.id async for result in processor.attach(job_id).aresults()]
+
+    assert bench.run(collect) == ["req_0", "req_1"]
+
+
+def test_planning_the_same_again_gives_the_same_job(tmp_path: Path) -> None:
+    """Whoever is not sure whether it was planned plans again, at whatever step it is.
+
+    Once somebody has read it to the end, it is another job.
+    """
+    bench = Bench(tmp_path, FakeVendor(fate=lambda _: Fate(seconds=1000.0)))
+
+    async def plan(processor: NativeProcessor) -> str:
+        return (await processor.aplan(["a"])).id
+
+    async def send(processor: NativeProcessor) -> str:
+        job = await processor.asubmit(["a"])
+        await job.adetach()
+        return job.id
+
+    async def end(processor: NativeProcessor) -> str:
+        job = await processor.aplan(["a"])
+        await job.ajoin()
+        return job.id
+
+    steps = (plan, plan, send, plan, end, plan)
+    assert len({bench.run(step) for step in steps}) == 1
+    assert bench.vendor.executed == {"a": 1}
+
+
+def test_a_plan_may_be_made_without_an_event_loop(bench: Bench) -> None:
+    """What is wrong with the requests is said then, and nothing of them is kept."""
+    options = Options(home=bench.home)
+    processor = NativeProcessor(lambda: FakeProvider(bench.vendor), options)
+
+    with processor:
+        with pytest.raises(UsageError, match="duplicate id"):
+            processor.plan([{"id": "x", "messages": "a"}, {"id": "x", "messages": "b"}])
+        assert processor.jobs() == []
+        job = processor.plan(["a"])
+        assert [record.id for record in processor.jobs()] == [job.id]
+
+    assert not bench.vendor.files
 
 
 def test_a_job_that_ended_before_anybody_followed_it_tells_of_it_all(tmp_path: Path) -> None:

@@ -61,18 +61,29 @@ class Jobs:
         options = self._options
         return open_ledger(options.ledger, self.spool.home, options.runtime.clock)
 
+    def plan(self, requests: Requests, salt: str = "") -> Job:
+        """Put the job of the requests on record, or find it; nothing is sent.
+
+        Raises ``UsageError`` when there are no requests.
+        """
+        return _some(self.planned(requests, salt))
+
+    async def aplan(self, requests: Requests) -> Job:
+        """Like ``plan``, letting the event loop do other things in between."""
+        return _some(await self.aplanned(requests))
+
     def submit(self, requests: Requests, salt: str = "") -> Job:
         """Plan, and bring the first batches to the provider.
 
         Raises ``UsageError`` when there are no requests.
         """
-        job = _some(self.planned(requests, salt))
+        job = self.plan(requests, salt)
         blocking.call(_launch(job))
         return job
 
     async def asubmit(self, requests: Requests) -> Job:
         """Like ``submit``, without blocking."""
-        job = _some(await self.aplanned(requests))
+        job = await self.aplan(requests)
         await _launch(job)
         return job
 
@@ -165,7 +176,7 @@ class Jobs:
 
 def _some(job: Job | None) -> Job:
     if job is None:
-        raise UsageError("there are no requests, so there is no job to submit")
+        raise UsageError("there are no requests, so there is no job")
     return job
 
 
