@@ -433,6 +433,19 @@ def test_planning_the_same_again_gives_the_same_job(tmp_path: Path) -> None:
     assert bench.vendor.executed == {"a": 1}
 
 
+def test_a_salt_makes_another_job_of_the_same_requests(tmp_path: Path) -> None:
+    """Two purposes that ask the same have a job each, and each finds its own again."""
+    bench = Bench(tmp_path)
+
+    async def plan(processor: NativeProcessor) -> list[str]:
+        salts = ("", "monday", "tuesday", "monday")
+        return [(await processor.aplan(["a"], salt=salt)).id for salt in salts]
+
+    plain, monday, tuesday, again = bench.run(plan)
+    assert len({plain, monday, tuesday}) == 3
+    assert again == monday
+
+
 def test_a_plan_may_be_made_without_an_event_loop(bench: Bench) -> None:
     """What is wrong with the requests is said then, and nothing of them is kept."""
     options = Options(home=bench.home)

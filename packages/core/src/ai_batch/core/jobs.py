@@ -68,9 +68,9 @@ class Jobs:
         """
         return _some(self.planned(requests, salt))
 
-    async def aplan(self, requests: Requests) -> Job:
+    async def aplan(self, requests: Requests, salt: str = "") -> Job:
         """Like ``plan``, letting the event loop do other things in between."""
-        return _some(await self.aplanned(requests))
+        return _some(await self.aplanned(requests, salt))
 
     def submit(self, requests: Requests, salt: str = "") -> Job:
         """Plan, and bring the first batches to the provider.

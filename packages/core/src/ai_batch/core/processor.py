@@ -120,18 +120,19 @@ class DurableProcessor:
         finally:
             await job.adetach()
 
-    def plan(self, requests: Requests) -> Job:
+    def plan(self, requests: Requests, *, salt: str = "") -> Job:
         """Check and write everything, and put the job on record; nothing is sent.
 
         Whoever works on the job then sends it: this process, a ``Worker``, ``ai-batch work``. The
-        same requests again are the same job, until it has been delivered. Raises ``UsageError``
-        for faults of the requests, and when there are none.
+        same requests again are the same job, until it has been delivered; another ``salt`` makes
+        another job of them. Raises ``UsageError`` for faults of the requests, and when there are
+        none.
         """
-        return self._jobs.plan(requests)
+        return self._jobs.plan(requests, salt)
 
-    async def aplan(self, requests: Requests) -> Job:
+    async def aplan(self, requests: Requests, *, salt: str = "") -> Job:
         """Like ``plan``, letting the event loop do other things in between."""
-        return await self._jobs.aplan(requests)
+        return await self._jobs.aplan(requests, salt)
 
     def submit(self, requests: Requests) -> Job:
         """Plan everything and bring the first batches to the provider; the job goes on behind.
