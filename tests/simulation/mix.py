@@ -5,14 +5,14 @@ from __future__ import annotations
 __all__ = ["MIX", "provider_of"]
 
 MIX = {
-    "fake": 5,
-    "fake-bare": 3,
-    "fake-inline": 2,
-    "fake-foreign": 3,
-    "openai": 3,
-    "anthropic": 3,
-    "gemini": 2,
-    "vertex": 2,
+    "fake": 8,
+    "fake-bare": 5,
+    "fake-inline": 4,
+    "fake-foreign": 6,
+    "openai": 1,
+    "anthropic": 1,
+    "gemini": 1,
+    "vertex": 1,
 }
 """Histories of each provider among so many in a row."""
 
