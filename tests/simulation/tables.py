@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from ai_batch.core import LedgerError
-from ai_batch.core.database import Row, Transaction
+from ai_batch.core.database import Alone, Row, Transaction
 from tests.simulation.programs import Program
 
 __all__ = ["SimulatedDatabase", "TableTransaction", "watch_moves"]
@@ -29,7 +29,7 @@ def watch_moves(tables: sqlite3.Connection) -> None:
     tables.executescript(WATCH)
 
 
-class TableTransaction:
+class TableTransaction(Alone):
     """One transaction on tables in memory; ``note`` is told of what the event log is."""
 
     def __init__(self, connection: sqlite3.Connection, note: Callable[[str], object] = id) -> None:

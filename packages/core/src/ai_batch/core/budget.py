@@ -9,7 +9,10 @@ from __future__ import annotations
 from ai_batch.core.database import Transaction
 from ai_batch.core.state import HOLDS_BUDGET, Shard, ShardState
 
-__all__ = ["ensure_budget", "has_room", "move_budget"]
+__all__ = ["FREES", "ensure_budget", "has_room", "move_budget"]
+
+FREES = frozenset({ShardState.ENDED, ShardState.FAILED})
+"""States that give back room for good: others may go into the queue instead."""
 
 LEARNED_FOR = 3600.0
 """Seconds after its wait for which a refusal limits the tokens of an account.
@@ -28,9 +31,8 @@ def has_room(tx: Transaction, shard: Shard, now: float) -> bool:
     """Whether the shard may go into its account's queue now.
 
     A shard that is larger than every limit is let in alone: only the vendor can say whether it
-    really is too large.
+    really is too large. The account's row is locked.
     """
-    ensure_budget(tx, shard.account)
     learned, blocked_until, batches, tokens = tx.execute(
         "SELECT learned_tokens, blocked_until, used_batches, used_tokens"
         " FROM budget WHERE account = ?",
@@ -55,18 +57,18 @@ def move_budget(tx: Transaction, shard: Shard, to: ShardState, now: float) -> No
     """Take or give back the room of a shard that changes its state.
 
     Room that becomes free lifts what was learned from refusals, and wakes the shards that wait.
+    The account's row is locked.
     """
     held, holds = shard.state in HOLDS_BUDGET, to in HOLDS_BUDGET
     if held == holds:
         return
     sign = 1 if holds else -1
-    ensure_budget(tx, shard.account)
     tx.execute(
         "UPDATE budget SET used_batches = used_batches + ?, used_tokens = used_tokens + ?"
         " WHERE account = ?",
         (sign, sign * shard.tokens, shard.account),
     )
-    if to in (ShardState.ENDED, ShardState.FAILED):
+    if to in FREES:
         tx.execute(
             "UPDATE budget SET learned_tokens = NULL, blocked_until = 0 WHERE account = ?",
             (shard.account,),

@@ -10,13 +10,13 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from ai_batch.core.disk import of_disk
 from ai_batch.core.errors import LedgerError, NoRoom
 from ai_batch.core.privacy import open_own
 
-__all__ = ["Database", "Row", "SQLiteDatabase", "Transaction"]
+__all__ = ["Alone", "Database", "Row", "SQLiteDatabase", "Tells", "Transaction"]
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -43,7 +43,11 @@ MISSING = ("no such table", "no such column")
 
 
 class Transaction(Protocol):
-    """One open transaction. SQL uses ``?`` for parameters."""
+    """One open transaction. SQL uses ``?`` for parameters.
+
+    What is read may be changed by others before it is written, unless it was locked first; in
+    which order, ``locks`` says.
+    """
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Run a statement; the rows that it gives."""
@@ -56,6 +60,43 @@ class Transaction(Protocol):
     def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement; the number of rows that it changed."""
         ...
+
+    def lock(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        """Keep the rows of a query, in its order, from all others until the transaction ends."""
+        ...
+
+    def take(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """The rows of a query that nobody else has locked; nobody else gets them now."""
+        ...
+
+    def turn(self, name: str) -> None:
+        """Wait for whoever else is at what goes by this name, until the transaction ends."""
+        ...
+
+    def tell(self, job_id: str) -> None:
+        """Wake those who watch this job, wherever they are, once the transaction is durable."""
+        ...
+
+
+class Alone:
+    """The locks of a transaction during which there is no other one: it needs none."""
+
+    def lock(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        """Nobody else is there."""
+
+    def take(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """All rows of a query."""
+        return self.execute(sql, parameters)
+
+    def turn(self, name: str) -> None:
+        """Nobody else is there."""
+
+    def tell(self, job_id: str) -> None:
+        """Nobody can be told."""
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """As in ``Transaction``."""
+        raise NotImplementedError
 
 
 class Database(Protocol):
@@ -74,7 +115,18 @@ class Database(Protocol):
         ...
 
 
-class _SQLiteTransaction:
+@runtime_checkable
+class Tells(Protocol):
+    """A database that can wake those who wait for a job to change."""
+
+    def watch(
+        self, job_id: str, wake: Callable[[], object]
+    ) -> contextlib.AbstractContextManager[object]:
+        """Within the block, ``wake`` is called from any thread after what ``tell`` tells of."""
+        ...
+
+
+class _SQLiteTransaction(Alone):
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 

@@ -16,6 +16,7 @@
     ├── BatchFailed             the vendor refused every batch of a job; carries the job
     └── LedgerError             the job's records could not be read or written
         ├── NoRoom
+        ├── LedgerUnavailable
         ├── SpoolDamaged
         └── LeaseLost
 
@@ -38,6 +39,7 @@ __all__ = [
     "BatchFailed",
     "LeaseLost",
     "LedgerError",
+    "LedgerUnavailable",
     "NoRoom",
     "NotApproved",
     "OutcomeUnknown",
@@ -310,6 +312,14 @@ class LedgerError(AIBatchError):
 
 class NoRoom(LedgerError):
     """The disk is full, or the user's quota of it; nothing is lost, and room mends it."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The database of the ledger can't be reached, or has broken off; nothing is lost.
+
+    What was being written may have got there all the same: whoever goes on reads the record
+    first, as after a crash.
+    """
 
 
 class LeaseLost(LedgerError):

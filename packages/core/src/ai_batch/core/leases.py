@@ -8,9 +8,15 @@ from typing import Any
 
 from ai_batch.core.database import Database
 from ai_batch.core.errors import LeaseLost
+from ai_batch.core.locks import lock_shards
 from ai_batch.core.records import read_shard
 from ai_batch.core.state import Shard
-from ai_batch.core.statements import SELECT_SHARDS, change_fenced, lease_lost, set_columns
+from ai_batch.core.statements import (
+    SELECT_OPEN_JOBS,
+    SELECT_SHARDS,
+    change_fenced,
+    lease_lost,
+)
 
 __all__ = ["Leases"]
 
@@ -45,16 +51,19 @@ class Leases:
         due += " AND lease_until <= ? AND state {} ORDER BY next_at, seq LIMIT ?"
         with self._database.transaction() as tx:
             now = self.now()
-            rows = tx.execute(due.format("<> 'planned'"), (job_id, now, now, limit))
-            waiting = f"= 'planned' AND account NOT IN ({_marks(full)})"
-            rows += tx.execute(due.format(waiting), (job_id, now, now, *full, new))
+            rows = tx.take(due.format("<> 'planned'"), (job_id, now, now, limit))
+            waiting = f"= 'planned' AND account NOT IN ({_marks(full)})" if full else "= 'planned'"
+            rows += tx.take(due.format(waiting), (job_id, now, now, *full, new))
             claimed = [
                 shard.evolve(owner=owner, lease_until=now + lease, fence=shard.fence + 1)
                 for shard in map(read_shard, rows)
             ]
-            for shard in claimed:
-                set_columns(
-                    tx, shard, owner=owner, lease_until=shard.lease_until, fence=shard.fence
+            if claimed:
+                marks = _marks(claimed)
+                tx.execute(
+                    "UPDATE shard SET owner = ?, lease_until = ?, fence = fence + 1"  # noqa: S608
+                    f" WHERE job_id = ? AND seq IN ({marks})",
+                    (owner, now + lease, job_id, *(shard.seq for shard in claimed)),
                 )
         return claimed
 
@@ -62,9 +71,10 @@ class Leases:
         """Lengthen all leases that the owner still holds, to ``lease`` seconds from now."""
         with self._database.transaction() as tx:
             now = self.now()
+            held = "job_id = ? AND owner = ? AND lease_until > ?"
+            lock_shards(tx, held, (job_id, owner, now))
             tx.execute(
-                "UPDATE shard SET lease_until = ? WHERE job_id = ? AND owner = ?"
-                " AND lease_until > ?",
+                f"UPDATE shard SET lease_until = ? WHERE {held}",  # noqa: S608 - our own words
                 (now + lease, job_id, owner, now),
             )
 
@@ -83,7 +93,7 @@ class Leases:
             rows = tx.execute(
                 "SELECT MIN(CASE WHEN lease_until > next_at THEN lease_until ELSE next_at END)"  # noqa: S608
                 " FROM shard WHERE job_id = ? AND cleaned = 0"
-                f" AND NOT (state = 'planned' AND account IN ({_marks(full)}))",
+                + (f" AND NOT (state = 'planned' AND account IN ({_marks(full)}))" if full else ""),
                 (job_id, *full),
             )
         return None if rows[0][0] is None else float(rows[0][0])
@@ -94,7 +104,7 @@ class Leases:
         Shards that another process has taken over are left alone.
         """
         with self._database.transaction() as tx:
-            for shard, changes in observed:
+            for shard, changes in sorted(observed, key=lambda one: one[0].seq):
                 with contextlib.suppress(LeaseLost):
                     change_fenced(tx, shard, {**changes, "owner": None, "lease_until": 0.0})
 
@@ -108,18 +118,21 @@ class Leases:
             )
         return {row[0] for row in rows}
 
-    def set_free(self, job_id: str, owner: str) -> None:
-        """End the leases of an owner that is known to be dead."""
+    def set_free(self, job_id: str, owner: str, *, but: Collection[int] = ()) -> None:
+        """End an owner's leases, such as of one that is dead, ``but`` not those of these shards."""
         with self._database.transaction() as tx:
             tx.execute(
-                "UPDATE shard SET owner = NULL, lease_until = 0 WHERE job_id = ? AND owner = ?",
-                (job_id, owner),
+                f"UPDATE shard SET owner = NULL, lease_until = 0 WHERE {held}",  # noqa: S608
+                (job_id, owner, *but),
             )
 
     def holds(self, shard: Shard) -> bool:
         """Whether the shard's lease is still that of the process that claimed it."""
         with self._database.transaction() as tx:
             key = (shard.job_id, shard.seq, shard.owner, shard.fence)
+            held = "job_id = ? AND owner = ?"
+            held += f" AND seq NOT IN ({_marks(but)})" if but else ""
+            lock_shards(tx, held, (job_id, owner, *but))
             sql = "SELECT 1 FROM shard WHERE job_id = ? AND seq = ? AND owner = ? AND fence = ?"
             return bool(tx.execute(sql, key))
 

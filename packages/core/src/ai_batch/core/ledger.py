@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ai_batch.core.budget import has_room, move_budget
-from ai_batch.core.database import Database, Transaction
+from ai_batch.core.database import Database, Tells, Transaction
 from ai_batch.core.errors import LedgerError
 from ai_batch.core.leases import Leases
+from ai_batch.core.locks import (
+    lock_budgets,
+    lock_job,
+    lock_job_shards,
+    lock_move,
+    lock_shards,
+)
 from ai_batch.core.migrations import migrate
 from ai_batch.core.provider import Candidate
 from ai_batch.core.records import (
@@ -30,7 +38,7 @@ from ai_batch.core.records import (
     read_totals,
     shard_row,
 )
-from ai_batch.core.state import MOVES, Shard, ShardState
+from ai_batch.core.state import MOVES, TERMINAL, Shard, ShardState
 from ai_batch.core.statements import (
     NEWEST,
     SELECT_JOBS,
@@ -46,6 +54,8 @@ from ai_batch.core.statements import (
 )
 
 __all__ = ["Ledger"]
+
+_OPEN = "job_id = ? AND cleaned = 0"
 
 _SUSPECTED = "adopted = 1 AND state IN ('submitted', 'ended')"
 """A shard whose batch is not known to be its own before the rows are here."""
@@ -80,11 +90,20 @@ class Ledger(Leases):
         """Close the database."""
         self._database.close()
 
+    def watch(self, job_id: str, wake: Callable[[], object]) -> AbstractContextManager[object]:
+        """Within the block, ``wake`` is called when somebody has ended a shard, or the job.
+
+        From any thread, and only by a database that can tell; others have to be asked.
+        """
+        database = self._database
+        return database.watch(job_id, wake) if isinstance(database, Tells) else nullcontext()
+
     # -- jobs -------------------------------------------------------------------------------
 
     def add_job(self, job: JobRecord, shards: Iterable[Shard]) -> JobRecord:
         """Record a planned job. Where another process was first with it, that one's is given."""
         with self._database.transaction() as tx:
+            tx.turn(job.fingerprint)
             found = find_job(tx, job.fingerprint, delivered=False)
             if found is not None:
                 return found
@@ -116,18 +135,20 @@ class Ledger(Leases):
             sql = f"UPDATE job SET {sets} WHERE id = ?"  # noqa: S608 - our own column names
             tx.execute(sql, (*changes.values(), job_id))
             self._log(tx, job_id, detail=changes)
+            tx.tell(job_id)
             return get_job(tx, job_id)
 
     def cancel_job(self, job_id: str) -> JobRecord:
         """Mark a running job as cancelling and make all of its open shards due at once."""
         with self._database.transaction() as tx:
+            lock_job(tx, job_id)
             job = get_job(tx, job_id)
             if job.state == "running":
                 tx.execute("UPDATE job SET state = 'cancelling' WHERE id = ?", (job_id,))
-                tx.execute(
-                    "UPDATE shard SET next_at = 0 WHERE job_id = ? AND cleaned = 0", (job_id,)
-                )
+                lock_shards(tx, _OPEN, (job_id,))
+                tx.execute(f"UPDATE shard SET next_at = 0 WHERE {_OPEN}", (job_id,))  # noqa: S608
                 self._log(tx, job_id, before="running", to="cancelling")
+                tx.tell(job_id)
             return get_job(tx, job_id)
 
     def delete_job(self, job_id: str, *, force: bool = False) -> JobRecord:
@@ -137,15 +158,18 @@ class Ledger(Leases):
         on it finds its leases lost then, and its batches at the provider are nobody's.
         """
         with self._database.transaction() as tx:
+            lock_job(tx, job_id)
             job = get_job(tx, job_id)
-            rows = tx.execute(f"{SELECT_SHARDS} WHERE job_id = ? AND cleaned = 0", (job_id,))
+            now = self.now()
+            lock_job_shards(tx, job_id, now)
+            rows = tx.execute(f"{SELECT_SHARDS} WHERE {_OPEN}", (job_id,))
             if not force and (rows or not job.finished):
                 raise LedgerError(
                     f"job {job_id} is {job.state}, and not done: let it end, or cancel it, before "
                     "it is deleted"
                 )
             for shard in map(read_shard, rows):
-                move_budget(tx, shard, ShardState.FAILED, self.now())
+                move_budget(tx, shard, ShardState.FAILED, now)
             for table, column in BELONGINGS:
                 tx.execute(f"DELETE FROM {table} WHERE {column} = ?", (job_id,))  # noqa: S608
         return job
@@ -217,11 +241,13 @@ class Ledger(Leases):
         that is not allowed.
         """
         with self._database.transaction() as tx:
+            lock_move(tx, shard, to, self.now(), grows=bool(children))
             return self._move(tx, shard, to, children, changes)
 
     def reserve(self, shard: Shard) -> Shard | None:
         """Take room in the account's queue for a planned shard; None when there is none now."""
         with self._database.transaction() as tx:
+            lock_budgets(tx, [shard.account])
             if not has_room(tx, shard, self.now()):
                 return None
             return self._move(tx, shard, ShardState.RESERVED, (), {"failures": 0})
@@ -232,6 +258,7 @@ class Ledger(Leases):
         Shards that look for their batches at the same time may be shown the same ones.
         """
         with self._database.transaction() as tx:
+            lock_budgets(tx, [shard.account])
             for candidate in candidates:
                 key = (shard.account, candidate.remote_id)
                 if tx.execute("SELECT 1 FROM shard WHERE account = ? AND remote_id = ?", key):
@@ -245,11 +272,13 @@ class Ledger(Leases):
 
         Another shard that looked for its own batch may have adopted this one meanwhile.
         """
+        adopters = f"account = ? AND remote_id = ? AND {_SUSPECTED}"
+        key = (shard.account, remote_id)
         with self._database.transaction() as tx:
-            rows = tx.execute(
-                f"{SELECT_SHARDS} WHERE account = ? AND remote_id = ? AND {_SUSPECTED}",
-                (shard.account, remote_id),
-            )
+            lock_budgets(tx, [shard.account])
+            both = f"(job_id = ? AND seq = ?) OR ({adopters})"
+            lock_shards(tx, both, (shard.job_id, shard.seq, *key))
+            rows = tx.execute(f"{SELECT_SHARDS} WHERE {adopters}", key)
             for adopter in map(read_shard, rows):
                 self._evict(tx, adopter)
             found = {"remote_id": remote_id, "adopted": False}
@@ -281,6 +310,8 @@ class Ledger(Leases):
             tx.execute(insert("shard", SHARD_COLUMNS), shard_row(child.evolve(seq=seq[0][0])))
         detail = {key: value for key, value in changes.items() if key in LOGGED}
         self._log(tx, shard.job_id, shard, before=shard.state, to=to, detail=detail)
+        if to in TERMINAL:
+            tx.tell(shard.job_id)
         return moved
 
     # -- budgets ----------------------------------------------------------------------------
@@ -292,6 +323,7 @@ class Ledger(Leases):
         it ends. The second value tells whether nothing else of ours is in the queue.
         """
         with self._database.transaction() as tx:
+            lock_budgets(tx, [shard.account])
             until = self.now() + wait
             changes = {"next_at": until, "refusals": shard.refusals + 1, **changes}
             moved = self._move(tx, shard, ShardState.PLANNED, (), changes)
@@ -309,6 +341,7 @@ class Ledger(Leases):
     def reject(self, shard: Shard) -> Shard:
         """Back to looking for its batch: the one that it adopted holds none of its requests."""
         with self._database.transaction() as tx:
+            lock_budgets(tx, [shard.account])
             remember_rejected(tx, shard)
             changes = {**_NO_BATCH, "next_at": self.now()}
             return self._move(tx, shard, ShardState.INTENT, (), changes)
@@ -334,7 +367,7 @@ class Ledger(Leases):
         names = ("at", "seq", "fence", "from_state", "to_state", "detail")
         with self._database.transaction() as tx:
             rows = tx.execute(
-                f"SELECT {', '.join(names)} FROM event WHERE job_id = ? ORDER BY at",  # noqa: S608
+                f"SELECT {', '.join(names)} FROM event WHERE job_id = ? ORDER BY at, rowid",  # noqa: S608
                 (job_id,),
             )
         return [dict(zip(names, row, strict=True)) for row in rows]

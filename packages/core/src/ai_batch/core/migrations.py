@@ -130,6 +130,7 @@ def migrate(database: Database, new_store_id: Callable[[], str]) -> str:
     a ledger that a newer version has written, and for one that lacks tables or columns.
     """
     with database.transaction() as tx:
+        tx.turn("migrate")
         tx.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
         found = tx.execute("SELECT value FROM meta WHERE key = 'schema_version'")
         version = int(found[0][0]) if found else 0
