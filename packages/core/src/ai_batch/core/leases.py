@@ -98,6 +98,15 @@ class Leases:
             )
         return None if rows[0][0] is None else float(rows[0][0])
 
+    def open_jobs(self) -> list[tuple[str, float]]:
+        """The jobs that have not ended, and from when on something is to be done for each.
+
+        That is Unix seconds, the most urgent first; 0 where nothing but the end is left.
+        """
+        with self._database.transaction() as tx:
+            rows = tx.execute(SELECT_OPEN_JOBS)
+        return [(row[0], float(row[1])) for row in rows]
+
     def note(self, observed: Iterable[tuple[Shard, Mapping[str, Any]]]) -> None:
         """Change fields of many leased shards, and give their leases back, at once.
 
@@ -121,6 +130,9 @@ class Leases:
     def set_free(self, job_id: str, owner: str, *, but: Collection[int] = ()) -> None:
         """End an owner's leases, such as of one that is dead, ``but`` not those of these shards."""
         with self._database.transaction() as tx:
+            held = "job_id = ? AND owner = ?"
+            held += f" AND seq NOT IN ({_marks(but)})" if but else ""
+            lock_shards(tx, held, (job_id, owner, *but))
             tx.execute(
                 f"UPDATE shard SET owner = NULL, lease_until = 0 WHERE {held}",  # noqa: S608
                 (job_id, owner, *but),
@@ -130,9 +142,6 @@ class Leases:
         """Whether the shard's lease is still that of the process that claimed it."""
         with self._database.transaction() as tx:
             key = (shard.job_id, shard.seq, shard.owner, shard.fence)
-            held = "job_id = ? AND owner = ?"
-            held += f" AND seq NOT IN ({_marks(but)})" if but else ""
-            lock_shards(tx, held, (job_id, owner, *but))
             sql = "SELECT 1 FROM shard WHERE job_id = ? AND seq = ? AND owner = ? AND fence = ?"
             return bool(tx.execute(sql, key))
 

@@ -14,6 +14,7 @@ __all__ = [
     "NEWEST",
     "SELECT_JOBS",
     "SELECT_NEWEST_TOTALS",
+    "SELECT_OPEN_JOBS",
     "SELECT_SHARDS",
     "SELECT_TOTALS",
     "change_fenced",
@@ -44,6 +45,12 @@ NEWEST = "ORDER BY created_at DESC, id DESC LIMIT ?"
 SELECT_TOTALS = f"SELECT {_COUNTS} WHERE job_id = ?"
 SELECT_NEWEST_TOTALS = f"""SELECT job_id, {_COUNTS}
     WHERE job_id IN (SELECT id FROM job {NEWEST}) GROUP BY job_id"""  # noqa: S608 - our own words
+
+SELECT_OPEN_JOBS = """SELECT job.id, COALESCE(MIN(CASE
+        WHEN shard.lease_until > shard.next_at THEN shard.lease_until ELSE shard.next_at END), 0)
+    FROM job LEFT JOIN shard ON shard.job_id = job.id AND shard.cleaned = 0
+    WHERE job.finished_at IS NULL
+    GROUP BY job.id, job.created_at ORDER BY 2, job.created_at, job.id"""
 
 
 def insert(table: str, columns: Sequence[str]) -> str:
