@@ -5,11 +5,20 @@ import sys
 
 import pytest
 
-HEAVY = ["anthropic", "genai_prices", "httpx2", "numpy", "openai", "starlette", "uvicorn"]
+HEAVY = [
+    *("anthropic", "genai_prices", "httpx2", "numpy", "openai", "pyarrow", "ray"),
+    *("starlette", "uvicorn"),
+]
 
 
 @pytest.mark.parametrize(
-    "module", ["ai_batch.core", "ai_batch.openai", "ai_batch.emulator.pytest_plugin"]
+    "module",
+    [
+        "ai_batch.core",
+        "ai_batch.openai",
+        "ai_batch.ray.pipeline",
+        "ai_batch.emulator.pytest_plugin",
+    ],
 )
 def test_importing_brings_no_slow_library(module: str) -> None:
     """What only a call needs is not there after the import; nothing is timed, only looked at."""
