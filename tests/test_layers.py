@@ -66,6 +66,7 @@ CORE_LAYERS = [
     ["engine"],
     ["inbox", "tail", "display", "progress", "run", "native", "job", "deletion", "jobs"],
     ["processor"],
+    ["remaking", "work", "worker"],
 ]
 # Stand beside the layers: any module may import them, and they only what is named here.
 CORE_FREE: dict[str, set[str]] = {

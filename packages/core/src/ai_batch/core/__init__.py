@@ -72,6 +72,8 @@ if TYPE_CHECKING:
     from ai_batch.core.checkup import Damage
     from ai_batch.core.job import Job
     from ai_batch.core.ledger import Ledger
+    from ai_batch.core.work import WorkEvent, WorkReport
+    from ai_batch.core.worker import Worker
 
 __all__ = [
     "AIBatchError",
@@ -135,6 +137,9 @@ __all__ = [
     "Usage",
     "UsageError",
     "VendorFault",
+    "WorkEvent",
+    "WorkReport",
+    "Worker",
     "assistant",
     "load_provider",
     "providers",
@@ -158,4 +163,12 @@ def __getattr__(name: str) -> object:
         from ai_batch.core.ledger import Ledger
 
         return Ledger
+    if name == "Worker":
+        from ai_batch.core.worker import Worker
+
+        return Worker
+    if name in ("WorkEvent", "WorkReport"):
+        from ai_batch.core import work
+
+        return getattr(work, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -39,6 +39,9 @@ FULL_WAIT = 15.0
 """Seconds until an account's queue that was full is tried again; a batch that ends here frees it
 at once."""
 
+SENDING_LOOK = 0.05
+"""Seconds between two looks whether all that was being sent has been."""
+
 PARALLEL = 8
 """Uploads, creates and downloads at once; polls go together in one call."""
 
@@ -100,6 +103,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._full: dict[str, float] = {}
         self._sending = 0
+        self._sends = True
         self._roomless = 0
         self._holds_more = False
         self._cancelling = False
@@ -109,6 +113,21 @@ class Engine:
     def wake(self) -> None:
         """Have the ledger looked at now, such as after a cancel."""
         self._wake.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way here: all that is left waits for its time."""
+        return self.launched.is_set() and not self._busy
+
+    async def send_no_more(self, seconds: float) -> None:
+        """Begin to send nothing any more, and wait at most so long for what is being sent.
+
+        A create call that is cut has an unknown outcome, and whoever takes over has to wait.
+        """
+        self._sends = False
+        until = self._runtime.clock() + seconds
+        while self._sending and self._runtime.clock() < until:
+            await self._runtime.sleep(SENDING_LOOK)
 
     async def run(self) -> JobRecord:
         """Work until every request has its result; the job as it ended.
@@ -201,7 +220,7 @@ class Engine:
                 self._owner,
                 LEASE,
                 limit=CLAIMS if len(self._busy) < CLAIMS else 0,
-                new=CLAIMS if self._cancelling else max(PARALLEL - self._sending, 0),
+                new=self._new(),
                 full=list(self._full),
             )
         )
@@ -211,6 +230,12 @@ class Engine:
             # Its thread goes on: what it leases after the end of this engine would be nobody's.
             await asyncio.wait([claim])
             raise
+
+    def _new(self) -> int:
+        """How many shards that have yet to be sent may be claimed."""
+        if not self._sends:
+            return 0
+        return CLAIMS if self._cancelling else max(PARALLEL - self._sending, 0)
 
     async def _refresh(self) -> None:
         job = await self._blocking(self._ledger.job, self._job_id)

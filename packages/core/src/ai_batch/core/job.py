@@ -66,6 +66,11 @@ class Job:
         self._run.start()
         return self._run
 
+    @property
+    def current_run(self) -> JobRun | None:
+        """What works on the job in this process, if anything does."""
+        return self._run
+
     async def _there(self, work: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
         """Run in the loop in which the job is worked on."""
         here = asyncio.get_running_loop()
