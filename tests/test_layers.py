@@ -55,6 +55,7 @@ CORE_LAYERS = [
         "spool",
         "requestlog",
         "parts",
+        "templates",
         "planner",
         "planning",
         "accounting",

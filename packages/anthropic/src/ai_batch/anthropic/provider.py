@@ -47,6 +47,7 @@ class AnthropicProvider:
     """Fulfils the provider contract of ``ai_batch.core.provider``."""
 
     name = "anthropic"
+    verbatim = True
 
     def __init__(self, settings: AnthropicSettings) -> None:
         """Raises ``UsageError`` when there is no key for Anthropic itself."""

@@ -24,6 +24,8 @@ class LiveFormats:
 
     name = "concurrent"
     account = "concurrent"
+    verbatim = False
+    """A user's own client may look at every word."""
 
     def __init__(self, clients: Mapping[Kind, LiveClient]) -> None:
         """``clients`` by the kind of request that they answer."""

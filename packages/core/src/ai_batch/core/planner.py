@@ -23,16 +23,11 @@ from ai_batch.core.intake import load_media, read_request
 from ai_batch.core.places import wire_id
 from ai_batch.core.plan import Draft, ShardCutter
 from ai_batch.core.provider import Formats, Limits, Route
-from ai_batch.core.requestlog import RequestLog, RequestWriter, dump_request
-from ai_batch.core.requests import (
-    ChatRequest,
-    OutputSchema,
-    Request,
-    output_schema,
-)
+from ai_batch.core.requestlog import RequestLog, RequestWriter
+from ai_batch.core.requests import OutputSchema, Request, output_schema
 from ai_batch.core.spool import JobFolder, LineWriter, open_private, sync, write_members
 from ai_batch.core.state import Shard, ShardState, token_for
-from ai_batch.core.tokens import estimate_tokens
+from ai_batch.core.templates import Draw, Templates, drawn_out
 
 __all__ = ["Plan", "Planner", "RouteTotals"]
 
@@ -81,6 +76,7 @@ class Planner:
         self._names = (store_id, job_id)
         self._max_tokens = max_tokens
         self._cutter = ShardCutter(self._limits)
+        self._templates = Templates(provider)
         self._ids = IdIndex(folder.path)
         self._log = RequestWriter(folder)
         self._inputs: dict[Route, tuple[str, IO[bytes], LineWriter]] = {}
@@ -112,18 +108,22 @@ class Planner:
         if isinstance(read, list):
             self._report(read, read[0].id or "", index)
             return
-        request = read if read.id else read.model_copy(update={"id": f"req_{index}"})
-        identity = request.id or ""
+        identity = read.id or f"req_{index}"
         self._ids.add(identity)
+        quick = self._templates.drawn(read, identity)
+        draw = self._drawn_out(read, identity) if quick is None else quick
+        if isinstance(draw, list):
+            self._report(draw, identity, index)
+        else:
+            self._place(draw, identity, index)
+
+    def _drawn_out(self, read: Request, identity: str) -> Draw | list[Problem]:
+        request = read if read.id else read.model_copy(update={"id": identity})
         loaded = load_media(request)
         if isinstance(loaded, Problem):
-            self._report([loaded], identity, index)
-            return
+            return [loaded]
         problems = self._check(loaded)
-        if problems:
-            self._report(problems, identity, index)
-        else:
-            self._place(loaded, identity, index)
+        return list(problems) if problems else drawn_out(self._provider, loaded)
 
     def _check(self, request: Request) -> Sequence[Problem]:
         ours, theirs = check_request(request), self._provider.check(request)
@@ -141,23 +141,20 @@ class Planner:
         # The log keeps a line per request also then: duplicate ids are looked up in it.
         self._log.append(msgspec.json.encode({"id": identity}))
 
-    def _place(self, request: Request, identity: str, index: int) -> None:
-        route = self._provider.route(request)
+    def _place(self, draw: Draw, identity: str, index: int) -> None:
+        route = draw.route
         token = self._inputs[route][0] if route in self._inputs else "0" * 16
-        line = self._provider.encode(request, route, wire_id(token, index))
-        inputs = 0 if isinstance(request, ChatRequest) else len(request.texts)
-        if (problem := self._too_large(route, len(line) + 1, inputs)) is not None:
+        line = draw.line(wire_id(token, index))
+        if (problem := self._too_large(route, len(line) + 1, draw.inputs)) is not None:
             self._report([problem], identity, index)
             return
-        tokens = estimate_tokens(request)
-        draft, closed = self._cutter.place(index, route, len(line) + 1, inputs, tokens)
+        draft, closed = self._cutter.place(index, route, len(line) + 1, draw.inputs, draw.tokens)
         if closed is not None:
             self._close(closed)
         if draft.count == 1:
-            token = self._open(draft)
-            line = self._provider.encode(request, route, wire_id(token, index))
-        self._write(request, route, line)
-        self._count(request, route, tokens)
+            line = draw.line(wire_id(self._open(draft), index))
+        self._write(draw, line)
+        self._count(draw)
 
     def _too_large(self, route: Route, size: int, inputs: int) -> Problem | None:
         limits = self._cutter.limits(route)
@@ -179,21 +176,20 @@ class Planner:
         self._routes.setdefault(draft.route, RouteTotals()).batches += 1
         return token
 
-    def _write(self, request: Request, route: Route, line: bytes) -> None:
-        dumped = dump_request(request)
-        self._digest.update(dumped)
-        self._log.append(dumped)
-        self._inputs[route][2].write(line)
-        if isinstance(request, ChatRequest) and request.output_type is not None:
+    def _write(self, draw: Draw, line: bytes) -> None:
+        self._digest.update(draw.logged)
+        self._log.append(draw.logged)
+        self._inputs[draw.route][2].write(line)
+        if draw.output_type is not None:
             self._structured = True
-            if not isinstance(request.output_type, dict | OutputSchema):
-                self._types[output_schema(request.output_type).key] = request.output_type
+            if not isinstance(draw.output_type, dict | OutputSchema):
+                self._types[output_schema(draw.output_type).key] = draw.output_type
 
-    def _count(self, request: Request, route: Route, tokens: int) -> None:
-        totals = self._routes[route]
+    def _count(self, draw: Draw) -> None:
+        totals = self._routes[draw.route]
         totals.requests += 1
-        totals.input_tokens += tokens
-        totals.output_tokens += self._provider.max_output_tokens(request)
+        totals.input_tokens += draw.tokens
+        totals.output_tokens += draw.output_tokens
 
     def _close(self, draft: Draft) -> None:
         _, file, lines = self._inputs[draft.route]

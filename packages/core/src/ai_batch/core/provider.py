@@ -161,6 +161,15 @@ class Formats(Protocol):
         """Options that change what is asked or of whom; part of a job's fingerprint."""
         ...
 
+    @property
+    def verbatim(self) -> bool:
+        """Whether requests of the same form may be written by filling in what they say.
+
+        That is so where a text of a message goes into the line as it is, as one JSON string, and
+        where the other methods look at nothing of it but whether it is empty.
+        """
+        ...
+
     def limits(self, route: Route) -> Limits:
         """What one batch on this route may hold."""
         ...

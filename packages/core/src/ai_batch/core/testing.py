@@ -64,6 +64,7 @@ class FakeProvider:
 
     name = "fake"
     account = "fake-account"
+    verbatim = True
 
     def __init__(
         self,

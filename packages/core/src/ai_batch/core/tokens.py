@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ai_batch.core.messages import Text
 from ai_batch.core.requests import ChatRequest, Request
 
-__all__ = ["estimate_tokens"]
+__all__ = ["estimate_tokens", "tokens_of_texts"]
 
 BYTES_PER_TOKEN = 4
 """English prose has a bit more, code and other scripts less."""
@@ -23,14 +25,25 @@ TOKENS_PER_MEDIUM = 1000
 def estimate_tokens(request: Request) -> int:
     """Input tokens of a request, estimated from its UTF-8 bytes."""
     if not isinstance(request, ChatRequest):
-        size = sum(len(text.encode()) for text in request.texts)
+        size = sum(map(_size, request.texts))
         return int(size * MARGIN / BYTES_PER_TOKEN) + len(request.texts)
-    size = extra = 0
+    texts: list[str] = []
+    media = 0
     for message in request.messages:
-        extra += TOKENS_PER_MESSAGE
         for part in message.parts:
             if type(part) is Text:
-                size += len(part.text.encode())
+                texts.append(part.text)
             else:
-                extra += TOKENS_PER_MEDIUM
-    return int(size * MARGIN / BYTES_PER_TOKEN) + extra
+                media += 1
+    return tokens_of_texts(texts, len(request.messages)) + media * TOKENS_PER_MEDIUM
+
+
+def tokens_of_texts(texts: Iterable[str], messages: int) -> int:
+    """The same for the texts of so many messages."""
+    size = sum(map(_size, texts))
+    return int(size * MARGIN / BYTES_PER_TOKEN) + messages * TOKENS_PER_MESSAGE
+
+
+def _size(text: str) -> int:
+    # Python knows of each text whether it is ASCII: most are, and need not be copied.
+    return len(text) if text.isascii() else len(text.encode())

@@ -38,6 +38,7 @@ class GoogleProvider(ABC):
     """Fulfils the provider contract of ``ai_batch.core.provider`` but for what files need."""
 
     name: str
+    verbatim = True
 
     def __init__(self, settings: GeminiSettings) -> None:
         """Raises ``UsageError`` when it is not told who asks."""

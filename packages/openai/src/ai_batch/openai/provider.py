@@ -37,6 +37,7 @@ class OpenAIProvider:
     """Fulfils the provider contract of ``ai_batch.core.provider``."""
 
     name = "openai"
+    verbatim = True
 
     def __init__(self, settings: OpenAISettings) -> None:
         """Raises ``UsageError`` when there is no key for OpenAI itself."""

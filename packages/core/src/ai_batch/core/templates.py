@@ -1,0 +1,218 @@
+"""Lines of requests that differ from one another in their words only: written once, then filled in.
+
+Most jobs ask the same with a million texts. What a vendor's format makes of such a request is the
+same bytes but for the texts, the ids and the metadata; they are found by having the provider write
+the request with marks in their places. A request that does not fit takes the long way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ai_batch.core.checks import check_request
+from ai_batch.core.messages import Message, Text
+from ai_batch.core.provider import Formats, Route
+from ai_batch.core.requestlog import dump_request
+from ai_batch.core.requests import ChatRequest, Request
+from ai_batch.core.tokens import estimate_tokens, tokens_of_texts
+
+__all__ = ["Draw", "Templates", "drawn_out"]
+
+MOST = 256
+"""Shapes that are remembered: nothing is gained where each request has its own, such as a seed."""
+
+WIRE_ID = "0a1b2c3d4e5f6a7b-98765432101"
+"""Stands for the wire id; of the form that a real one has."""
+
+MARK = "9f1c3b7ad2e84c56"
+"""In front of what stands for an id, a text or metadata."""
+
+_HOLE = re.compile(rb'%s|"%s-(\d+)"|\{"%s":""\}' % (WIRE_ID.encode(), *2 * (MARK.encode(),)))
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Line:
+    """A line with two or more holes for numbered values."""
+
+    __slots__ = ("_format", "_picked")
+
+    def __init__(self, line: bytes) -> None:
+        literal: list[bytes] = []
+        holes: list[int] = []
+        end = 0
+        for match in _HOLE.finditer(line):
+            literal += [line[end : match.start()].replace(b"%", b"%%"), b"%b"]
+            holes.append(_number(match))
+            end = match.end()
+        literal.append(line[end:].replace(b"%", b"%%"))
+        self._format = b"".join(literal)
+        self._picked: Callable[[tuple[bytes, ...]], tuple[bytes, ...]] = itemgetter(*holes)
+
+    def filled(self, values: tuple[bytes, ...]) -> bytes:
+        return self._format % self._picked(values)
+
+
+def _number(match: re.Match[bytes]) -> int:
+    """Which value belongs there: 0 is the wire id, 1 the request's own, 2 its metadata."""
+    if match[1] is not None:
+        return int(match[1])
+    return 0 if match[0] == WIRE_ID.encode() else 2
+
+
+class Draw(NamedTuple):
+    """A request that is ready to be put into a batch.
+
+    ``line`` gives what is sent for it under a wire id, ``logged`` is what is kept of it, both
+    without the line's end. ``inputs`` are texts to embed.
+    """
+
+    route: Route
+    inputs: int
+    tokens: int
+    output_tokens: int
+    output_type: object
+    logged: bytes
+    line: Callable[[str], bytes]
+
+
+def drawn_out(formats: Formats, request: Request) -> Draw:
+    """The long way, for any request that has passed all checks."""
+    route = formats.route(request)
+    return Draw(
+        route,
+        0 if isinstance(request, ChatRequest) else len(request.texts),
+        estimate_tokens(request),
+        formats.max_output_tokens(request),
+        request.output_type if isinstance(request, ChatRequest) else None,
+        dump_request(request),
+        partial(formats.encode, request, route),
+    )
+
+
+class _Template:
+    """What all requests of one shape come to."""
+
+    def __init__(self, formats: Formats, request: ChatRequest) -> None:
+        self.route: Route = formats.route(request)
+        self.output_tokens = formats.max_output_tokens(request)
+        marked = _marked(request)
+        self.output_type = request.output_type
+        self._sent = _Line(formats.encode(marked, self.route, WIRE_ID))
+        self._kept = _Line(dump_request(marked))
+
+    def drawn(self, values: tuple[bytes, ...], tokens: int) -> Draw:
+        """A request with these for its id, its metadata and its texts."""
+        return Draw(
+            self.route,
+            0,
+            tokens,
+            self.output_tokens,
+            self.output_type,
+            self._kept.filled((b"", *values)),
+            partial(self._line, values),
+        )
+
+    def _line(self, values: tuple[bytes, ...], wire_id: str) -> bytes:
+        return self._sent.filled((wire_id.encode(), *values))
+
+
+def _marked(request: ChatRequest) -> ChatRequest:
+    number = 2
+    messages: list[Message] = []
+    for message in request.messages:
+        parts: list[Text] = []
+        for _ in message.parts:
+            number += 1
+            parts.append(Text(text=f"{MARK}-{number}"))
+        messages.append(message.model_copy(update={"parts": tuple(parts)}))
+    marks: dict[str, Any] = {"id": f"{MARK}-1", "messages": tuple(messages)}
+    if request.metadata is not None:
+        marks["metadata"] = {MARK: ""}
+    return request.model_copy(update=marks)
+
+
+def _texts(message: Message) -> list[Text]:
+    return [part for part in message.parts if isinstance(part, Text)]
+
+
+class Templates:
+    """The templates of one plan, by the shapes of its requests."""
+
+    def __init__(self, formats: Formats) -> None:
+        """Nothing is gained where the formats do not take texts as they are."""
+        self._formats = formats
+        self._known: dict[Hashable, _Template | None] = {}
+
+    def drawn(self, request: Request, identity: str) -> Draw | None:
+        """The request filled in, under this id; None where it has to take the long way."""
+        if type(request) is not ChatRequest or not self._formats.verbatim:
+            return None
+        fields = request.__dict__
+        if fields["extra"] is not None or fields["tools"] is not None:
+            return None
+        texts: list[str] = []
+        form: list[Hashable] = []
+        for message in fields["messages"]:
+            parts = message.parts
+            for part in parts:
+                if type(part) is not Text or not part.text:
+                    return None
+                texts.append(part.text)
+            form += (message.role, len(parts))
+        template = self._template(request, fields, (*form,), identity)
+        if template is None:
+            return None
+        try:
+            values = (_encode(identity), _encode(fields["metadata"]), *map(_encode, texts))
+        except (UnicodeEncodeError, TypeError):
+            return None
+        return template.drawn(values, tokens_of_texts(texts, len(fields["messages"])))
+
+    def _template(
+        self, request: ChatRequest, fields: Mapping[str, Any], form: Hashable, identity: str
+    ) -> _Template | None:
+        """The template of a request's shape: all that is not put into it afterwards."""
+        shape = (
+            form,
+            fields["model"],
+            fields["max_tokens"],
+            fields["temperature"],
+            fields["top_p"],
+            fields["stop"],
+            fields["seed"],
+            fields["tool_choice"],
+            fields["reasoning_effort"],
+            fields["output_type"],
+            fields["metadata"] is None,
+        )
+        try:
+            return self._known[shape]
+        except KeyError:
+            return self._learned(shape, request.model_copy(update={"id": identity}))
+        except TypeError:  # A schema that is a dict, say, has no hash.
+            return None
+
+    def _learned(self, shape: Hashable, request: ChatRequest) -> _Template | None:
+        if len(self._known) >= MOST:
+            return None
+        self._known[shape] = found = self._made(request)
+        return found
+
+    def _made(self, request: ChatRequest) -> _Template | None:
+        """A template, if it gives for this request what the long way does."""
+        formats = self._formats
+        if check_request(request) or formats.check(request):
+            return None
+        template = _Template(formats, request)
+        texts = [part.text for message in request.messages for part in _texts(message)]
+        values = (_encode(request.id), _encode(request.metadata), *map(_encode, texts))
+        quick, long = template.drawn(values, estimate_tokens(request)), drawn_out(formats, request)
+        same = quick.line(WIRE_ID) == long.line(WIRE_ID) and quick[:-1] == long[:-1]
+        return template if same else None
