@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from array import array
@@ -131,10 +132,13 @@ class ResultReader:
             return
         waiting, last = self._relevant(start, stop), start - 1
         active: list[ShardRows] = []
+        changes: float = start
         log = RequestLog(self._folder)
         try:
             for last, head in enumerate(islice(log.heads(start), stop - start), start):
-                active = _activate(self._folder, waiting, active, last)
+                if last >= changes:
+                    active = _activate(self._folder, waiting, active, last)
+                    changes = _next_change(waiting, active)
                 yield self._result(active, last, head)
             if last != stop - 1:
                 found = f"it holds {last + 1} requests of {self._total}"
@@ -246,10 +250,6 @@ def _activate(
     folder: JobFolder, waiting: list[Shard], active: list[ShardRows], index: int
 ) -> list[ShardRows]:
     """Open the shards that begin at ``index``, close those that end before; children first."""
-    if not (waiting and waiting[-1].first_index <= index) and not any(
-        rows.shard.last_index < index for rows in active
-    ):
-        return active
     while waiting and waiting[-1].first_index <= index:
         active.append(ShardRows(folder, waiting.pop()))
     for rows in active:
@@ -257,3 +257,9 @@ def _activate(
             rows.close()
     alive = [rows for rows in active if rows.shard.last_index >= index]
     return sorted(alive, key=lambda rows: -rows.shard.seq)
+
+
+def _next_change(waiting: list[Shard], active: list[ShardRows]) -> float:
+    """The index at which a shard begins, or is behind."""
+    begins = [waiting[-1].first_index] if waiting else []
+    return min([*begins, *(rows.shard.last_index + 1 for rows in active)], default=math.inf)
