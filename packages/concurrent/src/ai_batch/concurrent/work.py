@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -10,7 +11,7 @@ from typing import Any, TypeAlias
 from ai_batch.concurrent.answering import Answer, Answerer
 from ai_batch.concurrent.journal import Journal
 from ai_batch.concurrent.rows import discarded_id, encode_row
-from ai_batch.core import ChatResponse, ItemError, Request, Usage
+from ai_batch.core import ChatResponse, ItemError, LedgerUnavailable, Request, Usage
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.places import wire_id
 from ai_batch.core.polling import Listener
@@ -212,15 +213,17 @@ class ShardWork:
             counts = (tally.ok, tally.failed, self.calls_out, *tally.usage)
             if noted == counts:
                 continue
-            noted = counts
-            shard = await self._runtime.blocking(
-                self._ledger.update,
-                shard,
-                ok=tally.ok,
-                failed=tally.failed,
-                calls_out=self.calls_out,
-                usage=tuple(tally.usage),
-            )
+            # A ledger that is away is told later: the answers are in the journal.
+            with contextlib.suppress(LedgerUnavailable):
+                shard = await self._runtime.blocking(
+                    self._ledger.update,
+                    shard,
+                    ok=tally.ok,
+                    failed=tally.failed,
+                    calls_out=self.calls_out,
+                    usage=tuple(tally.usage),
+                )
+                noted = counts
 
 
 async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Coroutine, Sequence
 from typing import Protocol
 
 from ai_batch.core.disk import of_disk
-from ai_batch.core.errors import LeaseLost, LedgerError, NoRoom
+from ai_batch.core.errors import LeaseLost, LedgerError, LedgerUnavailable, NoRoom
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.owners import is_gone, new_owner
-from ai_batch.core.patience import NO_ROOM_WAITS
+from ai_batch.core.patience import LEDGER_WAITS, NO_ROOM_WAITS
 from ai_batch.core.polling import Listener, Poller
 from ai_batch.core.provider import RemoteStatus
 from ai_batch.core.records import JobRecord
@@ -98,13 +98,14 @@ class Engine:
         self._job_id = job_id
         self._listener = listener
         self._owner = new_owner()
-        self._busy: set[asyncio.Task[None]] = set()
+        self._busy: dict[asyncio.Task[None], Sequence[Shard]] = {}
         self._slots = asyncio.Semaphore(PARALLEL)
         self._wake = asyncio.Event()
         self._full: dict[str, float] = {}
         self._sending = 0
         self._sends = True
         self._roomless = 0
+        self._missed = 0
         self._holds_more = False
         self._cancelling = False
         self._deadline_at: float | None = None
@@ -136,25 +137,53 @@ class Engine:
         again. Cancelling this coroutine leaves nothing running here and all on record.
         """
         heartbeat = asyncio.create_task(self._keep_leases())
+        loop = asyncio.get_running_loop()
         try:
-            while True:
-                try:
-                    if self._holds_more:
-                        # What a full ledger could not take back would be leased for ever.
-                        await self._blocking(self._ledger.set_free, self._job_id, self._owner)
-                        self._holds_more = False
-                    if not await self._round():
-                        return await self._blocking(self._finish)
-                except NoRoom as error:
-                    await self._without_room(error)
+            with self._ledger.watch(self._job_id, lambda: loop.call_soon_threadsafe(self.wake)):
+                return await self._rounds()
         finally:
             heartbeat.cancel()
             await self._stop()
             # Tasks that were cancelled before their first step have released nothing. Where this
             # can't be written, leases run out, or are those of a process that is known to be gone.
-            with contextlib.suppress(NoRoom):
+            with contextlib.suppress(NoRoom, LedgerUnavailable):
                 self._ledger.set_free(self._job_id, self._owner)
             self.launched.set()
+
+    async def _rounds(self) -> JobRecord:
+        while True:
+            try:
+                if self._holds_more:
+                    # What the ledger could not take back would be leased for ever.
+                    await self._blocking(
+                        self._ledger.set_free, self._job_id, self._owner, but=self._held()
+                    )
+                    self._holds_more = False
+                if not await self._round():
+                    return await self._blocking(self._finish)
+                self._missed = 0
+            except NoRoom as error:
+                await self._without_room(error)
+            except LedgerUnavailable as error:
+                await self._without_ledger(error)
+
+    def _held(self) -> list[Shard]:
+        """The shards that are being worked on here."""
+        return [shard for task, shards in self._busy.items() if not task.done() for shard in shards]
+
+    async def _without_ledger(self, error: LedgerUnavailable) -> None:
+        """Wait for the database; what is under way goes on, and stops where it needs it.
+
+        What was cut goes on from the record then, as after a crash: its last write may have got
+        there or not. Raises the error once that has been in vain for long.
+        """
+        if self._missed == len(LEDGER_WAITS):
+            raise error
+        wait = LEDGER_WAITS[self._missed]
+        self._missed += 1
+        logger.warning("%s; trying again in %.0f s", error, wait)
+        self._holds_more = True
+        await self._runtime.sleep(wait)
 
     async def _without_room(self, error: NoRoom) -> None:
         """Wait for room on the disk; then everything goes on from the record, as after a crash.
@@ -179,13 +208,13 @@ class Engine:
         claimed = await self._claimed()
         polls = [shard for shard in claimed if shard.state is ShardState.SUBMITTED]
         if polls and self._poller is not None:
-            self._start(self._poll(self._poller, polls))
+            self._start(self._poll(self._poller, polls), *polls)
         for shard in claimed:
             if shard.state is ShardState.PLANNED:
                 self._sending += 1
-                self._start(self._send(shard))
+                self._start(self._send(shard), shard)
             elif shard.state is not ShardState.SUBMITTED:
-                self._start(self._drive(shard, None))
+                self._start(self._drive(shard, None), shard)
         due = await self._blocking(self._ledger.next_due, self._job_id, list(self._full))
         waits = [*self._full.values()] if due is None else [*self._full.values(), due]
         if due is None and not self._full and not self._busy:
@@ -248,8 +277,8 @@ class Engine:
         if self._cancelling:
             self._advancer.stop()
 
-    def _start(self, work: Coroutine[object, object, None]) -> None:
-        self._busy.add(asyncio.create_task(work))
+    def _start(self, work: Coroutine[object, object, None], *shards: Shard) -> None:
+        self._busy[asyncio.create_task(work)] = shards
 
     async def _wait(self, due: float | None, longest: float) -> None:
         delay = longest if due is None else due - self._ledger.now()
@@ -264,8 +293,9 @@ class Engine:
         self._reap()
 
     def _reap(self) -> None:
-        finished = {task for task in self._busy if task.done()}
-        self._busy -= finished
+        finished = [task for task in self._busy if task.done()]
+        for task in finished:
+            del self._busy[task]
         # All are asked: several may have failed for the same reason.
         for error in [task.exception() for task in finished]:
             if error is not None:
@@ -282,7 +312,7 @@ class Engine:
     async def _poll(self, poller: Poller, shards: Sequence[Shard]) -> None:
         # Tasks of their own: when one of them fails, the engine stops the others.
         for shard, status in await poller.poll(shards, cancelling=self._cancelling):
-            self._start(self._drive(shard, status))
+            self._start(self._drive(shard, status), shard)
 
     async def _send(self, shard: Shard) -> None:
         try:

@@ -127,15 +127,17 @@ class Leases:
             )
         return {row[0] for row in rows}
 
-    def set_free(self, job_id: str, owner: str, *, but: Collection[int] = ()) -> None:
-        """End an owner's leases, such as of one that is dead, ``but`` not those of these shards."""
+    def set_free(self, job_id: str, owner: str, *, but: Collection[Shard] = ()) -> None:
+        """End an owner's leases, such as of one that is dead, ``but`` not these."""
         with self._database.transaction() as tx:
             held = "job_id = ? AND owner = ?"
-            held += f" AND seq NOT IN ({_marks(but)})" if but else ""
-            lock_shards(tx, held, (job_id, owner, *but))
+            kept = [number for shard in but for number in (shard.seq, shard.fence)]
+            if but:
+                held += f" AND (seq, fence) NOT IN (VALUES {', '.join(['(?, ?)'] * len(but))})"
+            lock_shards(tx, held, (job_id, owner, *kept))
             tx.execute(
                 f"UPDATE shard SET owner = NULL, lease_until = 0 WHERE {held}",  # noqa: S608
-                (job_id, owner, *but),
+                (job_id, owner, *kept),
             )
 
     def holds(self, shard: Shard) -> bool:

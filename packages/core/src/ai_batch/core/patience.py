@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "CALLED_OFF",
     "CANCEL_AGAIN",
+    "LEDGER_WAITS",
     "LOST_AFTER",
     "MAX_CLEANUP_FAILURES",
     "MAX_FETCH_FAILURES",
@@ -44,6 +45,9 @@ MAX_CLEANUP_FAILURES = 8
 
 NO_ROOM_WAITS = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 60.0)
 """Seconds until a disk that was full is tried again; then somebody has to make room first."""
+
+LEDGER_WAITS = (1.0, 2.0, 5.0, 10.0, *[20.0] * 89)
+"""Seconds until a ledger whose database was away is tried again, for half an hour in all."""
 
 TOO_LARGE = 413
 """The HTTP status for a body that the server, or a proxy in front of it, does not take."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
 from typing import cast
 
 from ai_batch.core.display import Display
+from ai_batch.core.errors import LedgerUnavailable
 from ai_batch.core.events import JobState, Progress
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.options import Options
@@ -114,7 +116,12 @@ class ProgressMeter:
         """Where the job stands; finished requests never become fewer."""
         now = self._clock()
         if self._last is None or not 0.0 <= now - self._read_at < FRESH:
-            found = read_progress(self._ledger, self._provider, self._job_id)
+            try:
+                found = read_progress(self._ledger, self._provider, self._job_id)
+            except LedgerUnavailable:
+                if self._last is None:
+                    raise
+                return self._last
             self._read_at = now
             self._last = found
         return self._last
@@ -163,7 +170,9 @@ class Reporter:
         while True:
             await self.changed.wait()
             self.changed.clear()
-            await self.call(self._meter.read())
+            # While the ledger is away, there is nothing to tell.
+            with contextlib.suppress(LedgerUnavailable):
+                await self.call(self._meter.read())
             await asyncio.sleep(FRESH)
 
     async def call(self, progress: Progress) -> None:

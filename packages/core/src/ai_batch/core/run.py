@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ai_batch.core.delivery import read_to_end
 from ai_batch.core.engine import Engine
-from ai_batch.core.errors import AIBatchError
+from ai_batch.core.errors import AIBatchError, LedgerUnavailable
 from ai_batch.core.events import (
     CompleteEvent,
     ErrorEvent,
@@ -24,6 +24,7 @@ from ai_batch.core.events import (
 from ai_batch.core.inbox import Inbox
 from ai_batch.core.ledger import Ledger
 from ai_batch.core.options import Options
+from ai_batch.core.patience import LEDGER_WAITS
 from ai_batch.core.polling import Listener
 from ai_batch.core.progress import ProgressMeter, cost_of
 from ai_batch.core.provider import Formats
@@ -192,9 +193,18 @@ class JobRun:
         yield ProgressEvent(self.progress())
 
     async def _catch_up(self, tails: dict[int, Tail]) -> AsyncIterator[Event]:
-        for shard in self.context.ledger.shards(self.context.record.id):
+        for shard in await self._shards():
             async for event in self._news(shard, tails):
                 yield event
+
+    async def _shards(self) -> list[Shard]:
+        """The job's shards; while the ledger is away it is waited for, as the engine does."""
+        for wait in LEDGER_WAITS:
+            try:
+                return self.context.ledger.shards(self.context.record.id)
+            except LedgerUnavailable:
+                await self.context.options.runtime.sleep(wait)
+        return self.context.ledger.shards(self.context.record.id)
 
     async def _news(self, shard: Shard, tails: dict[int, Tail]) -> AsyncIterator[Event]:
         """The results of a shard that have not been given yet."""
