@@ -84,8 +84,10 @@ class Asker:
 
     def _line(self, row: Row) -> bytes:
         request = request_of(row, self.preprocess, self._at)
-        problems = request if isinstance(request, list) else self._check(request)
-        self._report(problems)
+        if isinstance(request, list):
+            self._report(request, None)
+        else:
+            self._report(self._check(request), request.id)
         self._at += 1
         return b"" if isinstance(request, list) else dump_request(request)
 
@@ -95,11 +97,11 @@ class Asker:
             return []
         return check_request(request) or self.formats.check(request)
 
-    def _report(self, problems: Sequence[Problem]) -> None:
+    def _report(self, problems: Sequence[Problem], identity: str | None) -> None:
         self.faults += len(problems)
         for problem in problems[: MAX_PROBLEMS - len(self.problems)]:
-            fields = {"message": problem.message, "id": problem.id, "field": problem.field}
-            self.problems.append({**fields, "index": self._at})
+            fields = {"message": problem.message, "id": problem.id or identity}
+            self.problems.append({**fields, "field": problem.field, "index": self._at})
 
 
 def request_of(row: Row, preprocess: Preprocess | None, place: int) -> Request | list[Problem]:
