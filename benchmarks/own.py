@@ -1,4 +1,4 @@
-"""Measures what the documentation claims, and prints it as Markdown: `make bench`.
+"""Measures ai-batch by itself, and prints it as Markdown.
 
 Everything runs on this machine against the emulator in a process of its own. Shared machines are
 noisy: processor seconds are steadier than seconds, and ratios within one run steadier than both.

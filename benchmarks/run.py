@@ -16,6 +16,8 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from benchmarks import report, results, tables  # noqa: E402 - behind sys.path
 from benchmarks.environments import Contestant, contestants, make  # noqa: E402
+from benchmarks.results import Case  # noqa: E402
+from benchmarks.runner import Run  # noqa: E402
 from benchmarks.sections import FULL, QUICK, SECTIONS, tell  # noqa: E402
 
 
@@ -61,14 +63,14 @@ def main() -> None:
     )
     everybody, missing = _ready(given.contestants)
     for name in given.only:
-        runs = []
+        runs: list[Run] = []
         for run in SECTIONS[name](everybody, effort):
             tell(run)
             runs.append(run)
         cases = results.gather(runs)
         if given.save:
             part = given.sizes or given.contestants
-            old = results.load(name)["cases"] if part else []
+            old: list[Case] = results.load(name)["cases"] if part else []
             results.save(name, results.merged(old, cases))
         print(tables.section(name, cases, missing), flush=True)
     if given.save:

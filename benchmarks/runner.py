@@ -123,8 +123,9 @@ class Place:
 
 def server(work: Work, **options: Unpack[OptionArguments]) -> SpawnedEmulator:
     """The emulator in a process of its own, the same for all contestants."""
-    given: OptionArguments = {"track_items": False, **options}
-    return Emulator.spawn(answer=REFUSER if work.some_refused else "echo", **given)
+    answer: OptionArguments = {"answer": REFUSER if work.some_refused else "echo"}
+    given: OptionArguments = {"track_items": False, **options, **answer}
+    return Emulator.spawn(**given)
 
 
 def measure(contestant: Contestant, work: Work, source: Path, latency: float = 0.0) -> Run:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -56,7 +56,7 @@ FULL = Effort(
 
 
 @contextmanager
-def _source(work: Work) -> Iterator[Path]:
+def _source(work: Work) -> Generator[Path]:
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
         path = Path(file.name)
         work.write(path)
