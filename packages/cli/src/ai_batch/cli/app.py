@@ -98,6 +98,7 @@ def run(
     input_format: args.Format = None,
     option: args.ProviderOptions = None,
     home: args.HomeFolder = None,
+    ledger: args.LedgerAddress = None,
     as_json: args.AsJson = False,
 ) -> None:
     """Answer each row of a file; the same command again continues its job."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import typer
 
@@ -21,11 +21,13 @@ __all__ = [
     "Input",
     "Job",
     "Keep",
+    "LedgerAddress",
     "MaxCost",
     "MaxTokens",
     "Model",
     "OptionalOutput",
     "Output",
+    "Place",
     "Prompt",
     "Provider",
     "ProviderOptions",
@@ -115,6 +117,21 @@ ProviderOptions: TypeAlias = Annotated[
 HomeFolder: TypeAlias = Annotated[
     Path | None, typer.Option("--home", help="Where jobs are kept (else AI_BATCH_HOME).")
 ]
+LedgerAddress: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        help="A ledger that machines share, such as postgresql://... (else AI_BATCH_LEDGER).",
+        metavar="URL",
+    ),
+]
 AsJson: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Write JSON for machines on standard output.")
 ]
+
+
+class Place(NamedTuple):
+    """Where jobs are kept, as far as the command line says."""
+
+    home: Path | None = None
+    ledger: str | None = None

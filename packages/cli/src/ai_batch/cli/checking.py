@@ -38,7 +38,8 @@ MOST_PROBLEMS = 100
 def _estimated(wanted: Wanted) -> Estimate:
     # In a folder that goes: whoever only asks for a price may have no home, nor room in it.
     with tempfile.TemporaryDirectory(prefix="ai-batch-") as folder:
-        desk = wanted.offline_desk(Home(Path(folder)))
+        # Its own ledger, whatever the environment says: nothing is kept.
+        desk = wanted.offline_desk(Home(Path(folder), f"{folder}/ledger.db"))
         try:
             return desk.estimate(wanted.requests())
         finally:

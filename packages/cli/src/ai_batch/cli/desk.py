@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ai_batch.cli.home import NOTES, Home, Notes
-from ai_batch.cli.making import general_options, make_processor, recorded_options, without_key
+from ai_batch.cli.making import general_options, without_key
 from ai_batch.core import Estimate, JobRecord, Options, UsageError
 from ai_batch.core.jobs import Jobs
+from ai_batch.core.remaking import make_processor, recorded_options
 
-__all__ = ["Consent", "Desk", "desk_for", "desk_of"]
+__all__ = ["Consent", "Desk", "desk_for", "desk_of", "options_of"]
 
 Consent: TypeAlias = Callable[[Estimate], bool]
 """Asked about a new job before it is on record; whether it is wanted."""
@@ -47,6 +48,11 @@ def desk_for(
     return Jobs(workshop, options, beside)
 
 
+def options_of(home: Home, record: JobRecord) -> dict[str, Any]:
+    """The options with which a job was made, as its record and the command's notes have them."""
+    return {**recorded_options(record), **home.notes(record).options}
+
+
 def desk_of(
     home: Home,
     record: JobRecord,
@@ -62,7 +68,7 @@ def desk_of(
     ``output`` is for jobs that are made of this one.
     """
     notes = home.notes(record)
-    options = {**recorded_options(record), **notes.options}
+    options = options_of(home, record)
     if offline:
         options = {**without_key(record.provider), **options}
     given = {name: value for name, value in (given or {}).items() if value is not None}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
+from ai_batch.cli.arguments import Place
 from ai_batch.cli.conclude import conclude, deliver
 from ai_batch.cli.consent import Question, is_yes
 from ai_batch.cli.desk import Desk, desk_of
@@ -15,17 +15,18 @@ from ai_batch.cli.failures import Declined, ExitCode
 from ai_batch.cli.follow import follow
 from ai_batch.cli.follow import watch as look_on
 from ai_batch.cli.home import Home
-from ai_batch.cli.making import how_to_go_on, needs_program, read_options
+from ai_batch.cli.making import how_to_go_on, read_options
 from ai_batch.cli.outputs import check_output
 from ai_batch.cli.texts import count, plural
 from ai_batch.core import JobRecord, UsageError
 from ai_batch.core.job import Job
+from ai_batch.core.remaking import needs_client
 
 __all__ = ["cancel", "results", "resume", "retry", "watch"]
 
 
 def resume(
-    folder: Path | None,
+    place: Place,
     wanted: str,
     output: str | None,
     given: dict[str, Any],
@@ -33,7 +34,7 @@ def resume(
     as_json: bool,
 ) -> ExitCode:
     """Work on a job to its end, and write its results where they were wanted."""
-    home = Home(folder)
+    home = Home(*place)
     record = home.find(wanted)
     if not record.finished:
         _check_own(record, "go on with")
@@ -49,7 +50,7 @@ def resume(
 
 def _check_own(record: JobRecord, what: str) -> None:
     """Raises ``UsageError`` for a job that needs the client of the program that made it."""
-    if needs_program(record.provider):
+    if needs_client(record.provider):
         raise UsageError(
             f"{record.id} is a job of live calls: only its program can {what} it, since it has "
             "the client; `ai-batch show` and `ai-batch results` read it"
@@ -83,9 +84,9 @@ def _to_the_end(home: Home, desk: Desk, job: Job, output: str | None, *, as_json
     return conclude(home, desk, response, output, as_json=as_json)
 
 
-def watch(folder: Path | None, wanted: str, *, as_json: bool) -> ExitCode:
+def watch(place: Place, wanted: str, *, as_json: bool) -> ExitCode:
     """Show a job to its end; the work is done by another process."""
-    home = Home(folder)
+    home = Home(*place)
     record = home.find(wanted)
     desk = desk_of(home, record, offline=True)
     display = choose_display(as_json=as_json)
@@ -110,7 +111,7 @@ def _nobody(record: JobRecord) -> None:
 
 
 def cancel(
-    folder: Path | None,
+    place: Place,
     wanted: str,
     output: str | None,
     given: dict[str, Any],
@@ -119,7 +120,7 @@ def cancel(
     as_json: bool,
 ) -> ExitCode:
     """Cancel a job and collect what was finished. Raises ``Declined`` when the user says no."""
-    home = Home(folder)
+    home = Home(*place)
     record = home.find(wanted)
     if record.finished:
         sys.stderr.write(f"{record.id} is {record.state} already\n")
@@ -131,7 +132,7 @@ def cancel(
     if asked and not is_yes(f"Cancel {record.id}, {plural(record.total, 'request')}?"):
         raise Declined(f"{record.id} goes on")
     _check_target(output, as_json=as_json)
-    if needs_program(record.provider):
+    if needs_client(record.provider):
         return _cancel_of_program(home, record, as_json=as_json)
     desk = desk_of(home, record, read_options(given["options"]))
     try:
@@ -155,9 +156,9 @@ def _cancel_of_program(home: Home, record: JobRecord, *, as_json: bool) -> ExitC
     return ExitCode.OK
 
 
-def results(folder: Path | None, wanted: str, output: str, *, as_json: bool) -> ExitCode:
+def results(place: Place, wanted: str, output: str, *, as_json: bool) -> ExitCode:
     """Write the results of a finished job."""
-    home = Home(folder)
+    home = Home(*place)
     record = home.find(wanted)
     if not record.finished:
         return _unfinished(home, record, as_json=as_json)
@@ -192,7 +193,7 @@ def _unfinished(home: Home, record: JobRecord, *, as_json: bool) -> ExitCode:
 
 
 def retry(
-    folder: Path | None,
+    place: Place,
     wanted: str,
     output: str | None,
     options: list[str],
@@ -201,7 +202,7 @@ def retry(
     as_json: bool,
 ) -> ExitCode:
     """Ask again what failed, and write the answers."""
-    home = Home(folder)
+    home = Home(*place)
     record = home.find(wanted)
     if not record.finished:
         raise UsageError(f"{record.id} is not finished: {how_to_go_on(record)}")

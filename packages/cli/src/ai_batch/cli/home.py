@@ -33,11 +33,14 @@ class Notes(msgspec.Struct, omit_defaults=True):
 class Home:
     """Where jobs are kept: ``--home``, else ``AI_BATCH_HOME``, else the user's state folder."""
 
-    def __init__(self, given: Path | None) -> None:
-        """Makes the folder where there is none. Raises ``LedgerError`` and ``OSError``."""
+    def __init__(self, given: Path | None, ledger: str | None = None) -> None:
+        """Makes the folder where there is none; ``ledger`` is an address or a path.
+
+        Raises ``LedgerError``, ``UsageError`` and ``OSError``.
+        """
         self.path = Options(home=given).home_path
         self.spool = Spool(self.path)
-        self.ledger = open_ledger(None, self.path)
+        self.ledger = open_ledger(ledger, self.path)
 
     def find(self, wanted: str) -> JobRecord:
         """The job of an id, of the beginning of one, or the newest for ``last``.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
+from ai_batch.cli.arguments import Place
 from ai_batch.cli.failures import ExitCode
 from ai_batch.cli.home import Home
 from ai_batch.cli.texts import age, count
@@ -18,9 +18,9 @@ __all__ = ["list_jobs"]
 HEADER = ("job", "provider", "model", "state", "done", "failed", "age", "input")
 
 
-def list_jobs(folder: Path | None, number: int, *, as_json: bool) -> ExitCode:
+def list_jobs(place: Place, number: int, *, as_json: bool) -> ExitCode:
     """Write the newest jobs, ``number`` of them or all for 0."""
-    home = Home(folder)
+    home = Home(*place)
     shown = home.ledger.overview(number if number > 0 else None)
     rows = [_fields(home, record, totals) for record, totals in shown]
     if as_json:

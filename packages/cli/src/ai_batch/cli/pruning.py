@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ai_batch.cli.arguments import Place
 from ai_batch.cli.consent import is_yes
 from ai_batch.cli.failures import Declined, ExitCode
 from ai_batch.cli.home import Home
@@ -21,14 +22,12 @@ __all__ = ["prune"]
 DAY = 86_400.0
 
 
-def prune(
-    folder: Path | None, days: float, *, undelivered: bool, yes: bool, as_json: bool
-) -> ExitCode:
+def prune(place: Place, days: float, *, undelivered: bool, yes: bool, as_json: bool) -> ExitCode:
     """Delete what was finished so many days ago, once the user has agreed.
 
     Raises ``Declined`` where the user says no, or can't be asked.
     """
-    home = Home(folder)
+    home = Home(*place)
     leftover = list(_without_job(home))
     found = list(_over(home, days, undelivered=undelivered))
     size = sum(_size(home.path / record.folder) for record in found) + sum(map(_size, leftover))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ai_batch.cli.arguments import Place
 from ai_batch.cli.failures import ExitCode
 from ai_batch.cli.home import Home
 from ai_batch.cli.outputs import written
@@ -18,9 +19,9 @@ from ai_batch.core import JobRecord, LedgerError, UsageError
 __all__ = ["render", "write_report"]
 
 
-def write_report(folder: Path | None, wanted: str, output: str | None) -> ExitCode:
+def write_report(place: Place, wanted: str, output: str | None) -> ExitCode:
     """Write a job's report; ``-`` is standard output. Raises ``UsageError`` and ``OSError``."""
-    home = Home(folder)
+    home = Home(*place)
     record = home.find(wanted)
     target = output or f"{record.id}.html"
     _check(target)

@@ -14,12 +14,13 @@ from ai_batch.cli.desk import Consent, Desk, desk_for
 from ai_batch.cli.display import choose_display
 from ai_batch.cli.failures import ExitCode, leave
 from ai_batch.cli.home import Home, Notes
-from ai_batch.cli.making import check_provider, parameters_of, read_options, without_key
+from ai_batch.cli.making import check_provider, read_options, without_key
 from ai_batch.cli.outputs import check_output
 from ai_batch.cli.requests import Asking, requests_of
 from ai_batch.cli.texts import age, count, plural
 from ai_batch.core import UsageError
 from ai_batch.core.job import Job
+from ai_batch.core.remaking import parameters_of
 from ai_batch.core.state import ShardState
 
 __all__ = ["Wanted", "run"]
@@ -47,6 +48,7 @@ class Wanted:
     base_url: str | None = None
     option: list[str] = field(default_factory=list[str])
     home: Path | None = None
+    ledger: str | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Wanted:
@@ -120,7 +122,7 @@ def run(
     check_output(output)
     if as_json and output == "-":
         raise UsageError("--json and -o - both want standard output: name a file")
-    home = Home(wanted.home)
+    home = Home(wanted.home, wanted.ledger)
     notes = wanted.notes(output)
     desk = wanted.desk(home, question, reuse=not fresh, max_cost=max_cost, notes=notes)
     try:

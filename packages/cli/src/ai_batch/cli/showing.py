@@ -6,9 +6,9 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from ai_batch.cli.arguments import Place
 from ai_batch.cli.desk import Desk, desk_of
 from ai_batch.cli.failures import ExitCode
 from ai_batch.cli.home import Home
@@ -30,9 +30,9 @@ class Cause:
     examples: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
-def show(folder: Path | None, wanted: str, examples: int, *, as_json: bool) -> ExitCode:
+def show(place: Place, wanted: str, examples: int, *, as_json: bool) -> ExitCode:
     """Write what there is to know about a job."""
-    home = Home(folder)
+    home = Home(*place)
     record = home.find(wanted)
     desk = desk_of(home, record, offline=True)
     try:

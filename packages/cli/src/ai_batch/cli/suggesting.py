@@ -62,12 +62,9 @@ def _jobs(ctx: typer.Context) -> list[tuple[str, str, str, str]]:
     # Only now: most commands complete nothing.
     import sqlite3
 
-    given = ctx.params.get("home") or os.environ.get("AI_BATCH_HOME")
-    if not given:
-        import platformdirs
-
-        given = platformdirs.user_state_path("ai-batch", appauthor=False)
-    path = Path(given).expanduser().absolute() / "ledger.db"
+    path = _ledger(ctx)
+    if path is None:
+        return []
     try:
         # To be read only: a shell that asks must not make a ledger.
         ledger = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
@@ -75,3 +72,16 @@ def _jobs(ctx: typer.Context) -> list[tuple[str, str, str, str]]:
             return ledger.execute(NEWEST).fetchall()
     except sqlite3.Error:
         return []
+
+
+def _ledger(ctx: typer.Context) -> Path | None:
+    """The file of the ledger; None for one at an address, which may take long to answer."""
+    named = ctx.params.get("ledger") or os.environ.get("AI_BATCH_LEDGER")
+    if named:
+        return None if "://" in named else Path(named).expanduser().absolute()
+    given = ctx.params.get("home") or os.environ.get("AI_BATCH_HOME")
+    if not given:
+        import platformdirs
+
+        given = platformdirs.user_state_path("ai-batch", appauthor=False)
+    return Path(given).expanduser().absolute() / "ledger.db"

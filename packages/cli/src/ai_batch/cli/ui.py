@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from ai_batch.cli.arguments import Place
 from ai_batch.cli.failures import ExitCode
 from ai_batch.cli.home import Home
 from ai_batch.cli.report_markup import element
@@ -24,9 +25,9 @@ POLL_SECONDS = 0.2
 """How soon the server notices that it is to end."""
 
 
-def ui(folder: Path | None, port: int, *, show: bool) -> ExitCode:
+def ui(place: Place, port: int, *, show: bool) -> ExitCode:
     """Serve the pages until Ctrl-C. Raises ``UsageError`` where the port can't be had."""
-    pages = Pages(Home(folder))
+    pages = Pages(Home(*place))
     try:
         server = Server(pages, port)
     except (OSError, OverflowError) as error:

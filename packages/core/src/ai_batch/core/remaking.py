@@ -109,9 +109,18 @@ class Remaking:
             return None
         given = {**self._recorded(record), **self._given}
         kind = json.dumps([record.provider, given], sort_keys=True, default=str)
-        made = self._made.pop(kind, None) or make_processor(record.provider, given, self._options)
+        made = self._made.pop(kind, None) or self._new(record.provider, given)
         # The latest is the last: those that nobody has asked for go first.
         self._made[kind] = made
         if len(self._made) > MOST_KINDS:
             del self._made[next(iter(self._made))]
         return made
+
+    def _new(self, name: str, given: Mapping[str, Any]) -> DurableProcessor:
+        try:
+            return make_processor(name, given, self._options)
+        except UsageError:
+            raise
+        except (TypeError, ValueError) as error:
+            # Text where a number is wanted: what was written down has no types.
+            raise UsageError(f"an option has a value that can't be meant: {error}") from None

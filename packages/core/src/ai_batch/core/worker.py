@@ -123,9 +123,9 @@ class Worker:
         self._wake = asyncio.Event()
 
     @property
-    def working_on(self) -> int:
-        """The number of jobs that it works on now."""
-        return len(self._held)
+    def working_on(self) -> tuple[str, ...]:
+        """The ids of the jobs that it works on now. From any thread."""
+        return tuple(self._held.copy())
 
     # -- from outside -----------------------------------------------------------------------
 
