@@ -28,7 +28,7 @@ def _machine(section: str) -> str:
         return "Not measured yet.\n"
     return (
         f"{found['date']}, {found['python']}, {found['system']}, {found['cores']} cores of "
-        f"{found['processor']}, {found['memory']}; load before the run {found['load']:g}.\n"
+        f"{found['processor']}, {found['memory']}; load while it ran {found['load']:g}.\n"
     )
 
 

@@ -23,10 +23,10 @@ def gather(runs: Iterable[Run]) -> list[Case]:
     """Put the runs of the same contestant and work together."""
     found: dict[str, Case] = {}
     for run in runs:
-        key = json.dumps([run.contestant, run.work])
-        case = found.setdefault(
-            key, {"contestant": run.contestant, "work": run.work, "figures": {}, "verdicts": []}
-        )
+        work = {name: value for name, value in run.work.items() if name != "limit"}
+        key = json.dumps([run.contestant, work])
+        empty: Case = {"contestant": run.contestant, "work": work, "figures": {}, "verdicts": []}
+        case = found.setdefault(key, empty)
         for name, value in run.figures.items():
             case["figures"].setdefault(name, []).append(round(value, PLACES))
         verdict = {"trouble": run.trouble} if run.trouble else _shortened(run.verdict)

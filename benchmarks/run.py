@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import signal
 import sys
 from pathlib import Path
 
@@ -62,17 +63,17 @@ def main() -> None:
         imports=min(effort.imports, most),
     )
     everybody, missing = _ready(given.contestants)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # Ends what was started, too.
     for name in given.only:
+        part = given.sizes or given.contestants
+        old: list[Case] = results.load(name)["cases"] if part else []
         runs: list[Run] = []
         for run in SECTIONS[name](everybody, effort):
             tell(run)
             runs.append(run)
-        cases = results.gather(runs)
-        if given.save:
-            part = given.sizes or given.contestants
-            old: list[Case] = results.load(name)["cases"] if part else []
-            results.save(name, results.merged(old, cases))
-        print(tables.section(name, cases, missing), flush=True)
+            if given.save:  # After each, since all of them take long.
+                results.save(name, results.merged(old, results.gather(runs)))
+        print(tables.section(name, results.gather(runs), missing), flush=True)
     if given.save:
         report.main()
 

@@ -166,9 +166,10 @@ def _ended(process: subprocess.Popen[bytes], limit: float) -> int | None:
     try:
         return process.wait(limit)
     except subprocess.TimeoutExpired:
+        return None
+    finally:
         process.kill()
         process.wait()
-        return None
 
 
 def _processor_seconds(pid: int | None) -> float:

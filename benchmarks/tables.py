@@ -34,8 +34,8 @@ def body(name: str, cases: Sequence[Case], missing: Missing = ()) -> str:
     parts: list[str] = []
     for title, part in _parts(name, cases):
         columns = COLUMNS[name]
-        heading = f"{title}:\n\n" if title else ""
-        parts.append(heading + _table(columns, part, missing))
+        heading = f"{title}, {_runs(part)}" if title else _runs(part).capitalize()
+        parts.append(f"{heading}:\n\n{_table(columns, part, missing)}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -51,6 +51,15 @@ def _parts(name: str, cases: Sequence[Case]) -> Iterator[tuple[str, list[Case]]]
         title = titles[name](case["work"]) if name in titles else ""
         found.setdefault(title, []).append(case)
     yield from found.items()
+
+
+def _runs(cases: Sequence[Case]) -> str:
+    """How many runs there were."""
+    counts = {len(values) for case in cases for values in case["figures"].values()}
+    if counts <= {1}:
+        return "one run"
+    low, high = min(counts), max(counts)
+    return f"medians of {high} runs" if low == high else f"medians of {low} to {high} runs"
 
 
 MOMENTS = {
