@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packages.cli.tests.histories import History
 
+from ai_batch.cli.arguments import Place
 from ai_batch.cli.report import write_report
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def crowded(history: History, tmp_path: Path) -> Callable[[int], str]:
                 usage = (9_000_000, 3_000_000 + seq, 0, 0, 0)
                 history.collect("job_1", failed=seq, seq=seq - 10, usage=usage)
         file = tmp_path / "report.html"
-        write_report(history.home, "job_1", str(file))
+        write_report(Place(history.home), "job_1", str(file))
         return file.as_uri()
 
     return make
@@ -63,7 +64,7 @@ def crowded(history: History, tmp_path: Path) -> Callable[[int], str]:
 def report(evil_home: Path, tmp_path: Path) -> str:
     """The address of a report with all charts."""
     file = tmp_path / "report.html"
-    write_report(evil_home, "last", str(file))
+    write_report(Place(evil_home), "last", str(file))
     return file.as_uri()
 
 
