@@ -9,6 +9,8 @@ import weakref
 from collections.abc import Callable, Generator
 from typing import cast
 
+import psycopg
+
 from ai_batch.core.database import Transaction
 from ai_batch.core.errors import LedgerError, LedgerUnavailable, UsageError
 from ai_batch.postgres.address import Address
@@ -76,7 +78,7 @@ class PostgresDatabase:
         return f"PostgresDatabase({self.address.name!r}, schema={self.schema!r})"
 
     def _prepare(self) -> None:
-        with self.transaction() as tx:
+        with self._transaction() as tx:
             shown = tx.execute(
                 "SELECT current_setting('synchronous_commit'), current_setting('fsync')"
             )
@@ -95,15 +97,18 @@ class PostgresDatabase:
                 )
             tx.turn("schema")
             if not tx.execute("SELECT 1 FROM pg_namespace WHERE nspname = ?", (self.schema,)):
-                tx.execute(f"CREATE SCHEMA {quoted(self.schema)}")
+                tx.run(f"CREATE SCHEMA {quoted(self.schema)}".encode())
 
-    @contextlib.contextmanager
-    def transaction(self) -> Generator[Transaction, None, None]:
+    def transaction(self) -> contextlib.AbstractContextManager[Transaction]:
         """A transaction; at the end of the block it is durable.
 
         Raises ``LedgerUnavailable`` where the connection is lost: if that was at the very end, it
         may have become durable all the same.
         """
+        return self._transaction()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Generator[PostgresTransaction, None, None]:
         connection = self._begun()
         try:
             yield PostgresTransaction(connection, self.address, self.schema)
@@ -114,7 +119,7 @@ class PostgresDatabase:
     def _commit(self, connection: Connection) -> None:
         try:
             done = connection.execute("COMMIT").statusmessage
-        except BROKEN as error:
+        except psycopg.Error as error:
             raise failure(error, self.address) from None
         if done != "COMMIT":
             raise LedgerError(f"the database {self.address.name} has rolled back a transaction")
@@ -150,7 +155,7 @@ class PostgresDatabase:
             found = cursor.fetchall()
         except BaseException as error:
             self._connections.give_back(connection)
-            if isinstance(error, BROKEN):
+            if isinstance(error, psycopg.Error):
                 # After a restart all others are dead as well.
                 self._connections.close()
                 raise failure(error, self.address) from None

@@ -34,9 +34,15 @@ class PostgresTransaction:
         self._schema = schema
 
     def _run(self, sql: str, parameters: Sequence[object]) -> psycopg.Cursor[tuple[object, ...]]:
+        # An empty list as well: only then is %% read as one.
+        return self.run(translated(sql), list(parameters))
+
+    def run(
+        self, sql: bytes, parameters: Sequence[object] | None = None
+    ) -> psycopg.Cursor[tuple[object, ...]]:
+        """Run a statement of PostgreSQL's own SQL."""
         try:
-            # An empty list as well: only then is %% read as one.
-            return self._connection.execute(translated(sql), list(parameters))
+            return self._connection.execute(sql, parameters)
         except REFUSED as error:
             raise failure(error, self._address) from None
 
