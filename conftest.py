@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 # Keys, addresses and settings of a developer's own shell, by the start of their names.
 FOREIGN = ("AI_BATCH_", "ANTHROPIC_", "AZURE_", "GEMINI_", "GOOGLE_", "OPENAI_", "VOYAGE_")
+TOGETHER = ("packages/ray/tests/test_cluster.py",)
+"""Tests that take turns in one process, by the start of their names."""
+
 PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY")
 
 
@@ -40,6 +43,21 @@ def pytest_configure() -> None:
     deep = hypothesis.settings(quick, max_examples=2_000, stateful_step_count=100)
     hypothesis.settings.register_profile("deep", deep)
     hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
+    """Share tests out one by one, but those that share a cluster go to one process.
+
+    The marker ``xdist_group`` would say it, but has no effect with pytest 9.2 and xdist 3.8.
+    """
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((path for path in TOGETHER if nodeid.startswith(path)), nodeid)
+
+    return Scheduling(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -45,8 +46,11 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cluster(plugins: Path) -> Iterator[Cluster]:
+def cluster(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster of one machine, which has the key that its workers read."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # The run's own folder; a second cluster would take a gigabyte more.
+        (tmp_path_factory.getbasetemp().parent / "one-cluster").touch(exist_ok=False)
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # What Ray leaves open is not ours.
         for name in [name for name in os.environ if name.startswith("AI_BATCH_")]:
@@ -60,6 +64,7 @@ def cluster(plugins: Path) -> Iterator[Cluster]:
         import ray.data
 
         library: Any = ray
+        data: Any = ray.data
         context = library.init(
             address="local",
             num_cpus=2,
@@ -68,9 +73,9 @@ def cluster(plugins: Path) -> Iterator[Cluster]:
             log_to_driver=False,
             logging_level="error",
         )
-        library.data.DataContext.get_current().enable_progress_bars = False
+        data.DataContext.get_current().enable_progress_bars = False
         logs = Path(context.address_info["session_dir"]) / "logs"
-        yield Cluster(context.address_info["gcs_address"], logs, library.data)
+        yield Cluster(context.address_info["gcs_address"], logs, data)
         library.shutdown()
 
 
@@ -86,7 +91,7 @@ def make_config(
 ) -> MakeConfig:
     """Make a config for a job before the emulator."""
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
-    monkeypatch.syspath_prepend(plugins)
+    monkeypatch.setattr(sys, "path", [str(plugins), *sys.path])
 
     def make(**given: Any) -> BatchAPIProcessorConfig:
         options = {"base_url": emulator.openai_url, "poll_interval": 0.05, "settle_wait": 0.3}

@@ -152,7 +152,7 @@ def _plain(value: Any) -> Any:
 def _without_nulls(value: Any) -> Any:
     """Arrow gives each dict of a column the keys of all of them."""
     if isinstance(value, list):
-        return [_without_nulls(item) for item in cast("list[Any]", value)]
+        return [_without_nulls(item) for item in cast("Sequence[Any]", value)]
     if not isinstance(value, dict):
         return value
     items = cast("Row", value).items()
