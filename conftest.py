@@ -5,6 +5,7 @@ And what the tests of all providers begin with: an emulator, and some questions.
 
 from __future__ import annotations
 
+import importlib
 import ipaddress
 import os
 import sys
@@ -51,13 +52,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | Non
 
     The marker ``xdist_group`` would say it, but has no effect with pytest 9.2 and xdist 3.8.
     """
-    from xdist.scheduler.loadscope import LoadScopeScheduling
+    if config.getoption("dist") != "load":
+        return None
+    # It has no types.
+    module: Any = importlib.import_module("xdist.scheduler.loadscope")
+    scheduler = module.LoadScopeScheduling(config, log)
+    scheduler._split_scope = _taken_together
+    return cast("object", scheduler)
 
-    class Scheduling(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return next((path for path in TOGETHER if nodeid.startswith(path)), nodeid)
 
-    return Scheduling(config, log) if config.getoption("dist") == "load" else None
+def _taken_together(nodeid: str) -> str:
+    return next((path for path in TOGETHER if nodeid.startswith(path)), nodeid)
 
 
 @pytest.fixture(autouse=True)
