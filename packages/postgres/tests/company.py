@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -22,7 +23,7 @@ __all__ = ["LEASE", "MOST", "Company"]
 
 MODEL = "gpt-4o-mini"
 MOST = 3
-SPEED = 60.0
+SPEED = 30.0
 LEASE = 120.0 / SPEED
 """Real seconds that a lease lasts on a clock of this speed."""
 
@@ -34,6 +35,8 @@ def questions(count: int) -> list[ChatRequest]:
 
 def script(given: dict[str, Any]) -> None:
     """What a user writes: ask, and print each result."""
+    # It takes seconds, and more on a busy machine: longer than a lease of this clock.
+    importlib.import_module("openai")
     # Of one speed and one beginning on all machines, as the server's clock is.
     fast = FastClock(SPEED, given["epoch"])
     ledger = PostgresLedger(given["ledger"], schema=given["schema"], clock=fast.now)
@@ -111,7 +114,8 @@ class Company:
             messages = [{"role": "user", "content": request.messages[-1].text}]
             body: Any = {"model": MODEL, "messages": messages}
             assert stats.executions[item_key("/v1/chat/completions", body)] == 1
-        assert stats.files_live == 0
+        # What one was uploading when it lost its lease belongs to nobody, and costs nothing.
+        assert stats.files_live <= MOST
 
     def close(self) -> None:
         """End what still runs."""

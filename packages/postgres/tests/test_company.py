@@ -75,6 +75,7 @@ def check_ledger(server: Server, schema: str, batches: int) -> None:
     assert server.execute(jobs) == [(1,)]
 
 
+@pytest.mark.crash
 def test_of_five_processes_three_are_killed_and_one_sleeps(
     make_company: MakeCompany, server: Server, schema: str
 ) -> None:
@@ -99,6 +100,7 @@ def test_of_five_processes_three_are_killed_and_one_sleeps(
     check_ledger(server, schema, 20)
 
 
+@pytest.mark.crash
 def test_the_database_crashes_under_load(
     make_company: MakeCompany, server: Server, schema: str
 ) -> None:
