@@ -11,7 +11,7 @@ SEEDS ?= 20000
 FIRST ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help test exhaustive crash simulate fuzz adapters browser check lint types fix matrix lowest dist docs demo bench audit lock clean
+.PHONY: help test exhaustive crash simulate fuzz adapters recipes browser check lint types fix matrix lowest dist docs demo bench audit lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ simulate: $(HATCH) ## Live through random histories of all providers; `make simu
 
 adapters: $(HATCH) ## Run the tests with models of LangChain and Pydantic AI, which need both.
 	$(HATCH) run adapters:test $(ARGS)
+
+recipes: $(HATCH) ## Run the recipes for Airflow, Dask, Prefect, Spark and Temporal, which need all of them, and Java.
+	$(HATCH) run recipes:test $(ARGS)
 
 browser: $(HATCH) ## Run the tests of the command line's pages, which need Chromium.
 	$(HATCH) run browser:test $(ARGS)
