@@ -67,6 +67,7 @@ def cluster(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         data: Any = ray.data
         context = library.init(
             address="local",
+            _node_ip_address="127.0.0.1",  # Else an old Ray asks a server of Google which it is.
             num_cpus=2,
             object_store_memory=150 << 20,
             include_dashboard=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -264,6 +265,32 @@ def test_a_job_may_not_cost_more_than_it_is_allowed(
     assert emulator.stats.files_uploaded == 0
 
 
+@pytest.mark.usefixtures("cluster")
+def test_the_guide_is_true(
+    emulator: Emulator,
+    key: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Who copies the snippets of the page about Ray gets an answer for each row."""
+    for name, value in emulator.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).resolve().parents[3] / "docs/guides/ray.md"
+    snippets = re.findall(r"^```python\b.*\n((?:.*\n)*?)```", page.read_text(), re.MULTILINE)
+    names: dict[str, Any] = {"__name__": "__main__"}
+
+    for snippet in snippets:
+        exec(compile(snippet, str(page), "exec"), names)  # noqa: S102 - it is our own page
+
+    written: Any = pyarrow.parquet
+    summaries = written.read_table(tmp_path / "summaries").column("summary").to_pylist()
+    assert set(summaries) == {f"Sum it up: I have read it {n} times." for n in range(200)}
+    assert names["found"].count() == 200
+    assert billed_once(emulator, 400)
+
+
 # -- the same again -------------------------------------------------------------------------------
 
 
@@ -375,6 +402,7 @@ def test_another_driver_goes_on_where_one_was_killed(
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
 
     assert done.returncode == -signal.SIGKILL, done.stderr
