@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import shutil
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from packages.core.tests.bench import Bench
 from ai_batch.core import LedgerUnavailable, NativeProcessor
 from ai_batch.core.database import SQLiteDatabase, Transaction
 from ai_batch.core.patience import LEDGER_WAITS
+from tests.properties.in_memory import new_folder
 
 TEXTS = ["one", "two", "three"]
 ANSWERS = ["answer to one #1", "answer to two #1", "answer to three #1"]
@@ -46,7 +48,7 @@ class Outage:
 async def ask(processor: NativeProcessor) -> list[str | None]:
     """What a user's script does; it is run again where it ends with such an error."""
     response = await processor.aprocess(TEXTS)
-    return [result.chat and result.chat.content for result in response]
+    return [result.chat.content if result.chat else None for result in response]
 
 
 def answers(bench: Bench) -> tuple[list[str | None], int]:
@@ -57,6 +59,14 @@ def answers(bench: Bench) -> tuple[list[str | None], int]:
         except LedgerUnavailable:
             continue
     raise AssertionError("it never ends")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """In memory: a hundred jobs would wait for a disk otherwise."""
+    folder = new_folder()
+    yield folder
+    shutil.rmtree(folder)
 
 
 def transactions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -70,18 +80,18 @@ def transactions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.mark.parametrize("late", [False, True], ids=["undone", "outcome unknown"])
 @pytest.mark.parametrize("length", [1, 3])
 def test_a_connection_that_is_lost_anywhere_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, *, late: bool
+    folder: Path, monkeypatch: pytest.MonkeyPatch, length: int, *, late: bool
 ) -> None:
     """Each request has its answer and was executed once; what was planned is never begun anew."""
-    total = transactions(tmp_path / "first", monkeypatch)
+    total = transactions(folder / "first", monkeypatch)
     assert total > 20
     runs_again = 0
 
     for first in range(1, total + 1):
-        folder = tmp_path / f"at-{first}"
-        folder.mkdir()
+        place = folder / f"at-{first}"
+        place.mkdir()
         Outage(monkeypatch, *range(first, first + length), late=late)
-        bench = Bench(folder / "home", max_requests=2)
+        bench = Bench(place / "home", max_requests=2)
 
         found, again = answers(bench)
 

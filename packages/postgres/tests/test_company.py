@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,8 +45,13 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def created_by(emulator: Emulator, number: int) -> Callable[[], bool]:
+    """Whether so many batches have been made."""
+    return lambda: emulator.stats.batches_created >= number
+
+
 @contextmanager
-def watched(emulator: Emulator) -> Iterator[list[int]]:
+def watched(emulator: Emulator) -> Generator[list[int], None, None]:
     """How many batches are at the vendor and not at their end, again and again."""
     seen = [0]
     ended = threading.Event()
@@ -81,13 +86,12 @@ def test_of_five_processes_three_are_killed_and_one_sleeps(
 ) -> None:
     """None is started again: the rest finish the job, and nothing is asked or billed twice."""
     company = make_company(60)
-    stats = company.emulator
     with watched(company.emulator) as in_flight:
         first, second, third, sleeper, last = (company.start() for _ in range(5))
         for process, created in ((first, 2), (second, 5), (third, 9)):
-            until(lambda created=created: stats.stats.batches_created >= created)
+            until(created_by(company.emulator, created))
             process.send_signal(signal.SIGKILL)
-        until(lambda: stats.stats.batches_created >= 11)
+        until(created_by(company.emulator, 11))
         sleeper.send_signal(signal.SIGSTOP)
         time.sleep(2 * LEASE)
         sleeper.send_signal(signal.SIGCONT)
@@ -110,7 +114,7 @@ def test_the_database_crashes_under_load(
     with watched(company.emulator) as in_flight:
         processes = [company.start() for _ in range(4)]
         for crash in range(5):
-            until(lambda crash=crash: company.emulator.stats.batches_created > 3 * crash)
+            until(created_by(company.emulator, 3 * crash + 1))
             server.stop()
             time.sleep(chance.choice([0.0, 0.5, 1.5]))
             server.start()

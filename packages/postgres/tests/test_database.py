@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -17,7 +18,9 @@ from packages.core.tests.ledger_contract import claim, job, shard
 from packages.postgres.tests.server import Server
 
 from ai_batch.core import LedgerError, LedgerUnavailable, NoRoom, UsageError
+from ai_batch.core.database import Row
 from ai_batch.core.ledgers import open_ledger
+from ai_batch.core.migrations import MIGRATIONS
 from ai_batch.core.state import ShardState
 from ai_batch.postgres import PostgresLedger, database
 from ai_batch.postgres.address import Address
@@ -167,8 +170,7 @@ def test_a_deadlock_is_waited_out_like_a_lost_connection(ledger: PostgresLedger)
     barrier = threading.Barrier(2)
     found: list[Exception | None] = []
 
-    def cross(names: str) -> None:
-        first, second = names
+    def cross(first: str, second: str) -> None:
         try:
             with ledger._database.transaction() as tx:
                 tx.lock("SELECT 1 FROM budget WHERE account = ?", (first,))
@@ -177,7 +179,7 @@ def test_a_deadlock_is_waited_out_like_a_lost_connection(ledger: PostgresLedger)
         except LedgerUnavailable as error:
             found.append(error)
 
-    threads = [threading.Thread(target=cross, args=(names,)) for names in ("ab", "ba")]
+    threads = [threading.Thread(target=cross, args=names) for names in (("a", "b"), ("b", "a"))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -290,6 +292,38 @@ def test_a_ledger_of_a_newer_version_is_refused(ledger: PostgresLedger, server: 
         LedgerError, match=r"the ledger has schema 99.*newer version has written it"
     ):
         PostgresLedger(server.url, schema=schema)
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_a_ledger_of_an_older_version_is_brought_up_to_date(
+    server: Server, schema: str, version: int
+) -> None:
+    """By all who open it at the same time; what is in it stays."""
+    database = PostgresDatabase(server.url, schema=schema)
+    with database.transaction() as tx:
+        for statement in (statement for step in MIGRATIONS[:version] for statement in step):
+            tx.execute(statement)
+        tx.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        for pair in (("schema_version", str(version)), ("store_id", "0123456789abcdef")):
+            tx.execute("INSERT INTO meta VALUES (?, ?)", pair)
+        tx.execute("INSERT INTO budget (account) VALUES (?)", ("kept",))
+    database.close()
+
+    def opened(_: int) -> tuple[str, list[Row]]:
+        ledger = PostgresLedger(server.url, schema=schema)
+        with ledger._database.transaction() as tx:
+            found = tx.execute("SELECT account, used_batches FROM budget")
+        ledger.close()
+        return ledger.store_id, found
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(opened, range(4)))
+
+    assert found == [("0123456789abcdef", [("kept", 0)])] * 4
+    ledger = PostgresLedger(server.url, schema=schema)
+    ledger.add_job(job(), [shard()])
+    assert len(claim(ledger)) == 1
+    ledger.close()
 
 
 @pytest.mark.parametrize("name", ["", "x" * 41, "a\0b"])
