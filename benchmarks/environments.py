@@ -28,7 +28,10 @@ CACHE = Path(
 
 @dataclass(frozen=True)
 class Contestant:
-    """One that takes part: see `peers.toml`. ``left_out`` says why it does not."""
+    """One that takes part: see `peers.toml`. ``left_out`` says why it does not.
+
+    ``broken`` is why its environment could not be made here.
+    """
 
     name: str
     file: str = ""
@@ -40,6 +43,7 @@ class Contestant:
     most: int = 0
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     left_out: str = ""
+    broken: str = ""
 
     @property
     def path(self) -> Path:

@@ -20,6 +20,8 @@ PAGE = DOCS / "benchmarks.md"
 IMAGES = DOCS / "images"
 MARK = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 OURS = "ai-batch"
+MODES = {"refused": "native", "imports": "native"}
+"""The mode of a section that has another name."""
 
 
 def _machine(section: str) -> str:
@@ -32,8 +34,14 @@ def _machine(section: str) -> str:
     )
 
 
-def _left_out() -> list[tuple[str, str]]:
-    return [(one.name, one.left_out) for one in contestants().values() if one.left_out]
+def left_out(section: str) -> list[tuple[str, str]]:
+    """Who would have been in a section, and why they are not."""
+    everybody = contestants().values()
+    return [
+        (one.name, one.left_out)
+        for one in everybody
+        if one.left_out and MODES.get(section, section) in one.modes
+    ]
 
 
 def _versions() -> str:
@@ -52,8 +60,7 @@ def text(name: str) -> str:
         return _versions()
     if name == "machine":
         return _machine("native")
-    missing = _left_out() if name in {"native", "resume"} else []
-    return tables.body(name, load(name)["cases"], missing)
+    return tables.body(name, load(name)["cases"], left_out(name))
 
 
 def page(old: str) -> str:

@@ -11,6 +11,7 @@ import dataclasses
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 # Not the script's own folder: its modules have names that libraries have, too.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -21,31 +22,32 @@ from benchmarks.results import Case  # noqa: E402
 from benchmarks.runner import Run  # noqa: E402
 from benchmarks.sections import FULL, QUICK, SECTIONS, tell  # noqa: E402
 
+TOLD = 160
 
-def _ready(names: list[str] | None) -> tuple[list[Contestant], list[tuple[str, str]]]:
-    """Who takes part, and who does not, and why."""
+
+def _ready(names: list[str] | None) -> list[Contestant]:
+    """Who takes part, with an environment or a reason why there is none."""
     ready: list[Contestant] = []
-    missing: list[tuple[str, str]] = []
     for one in contestants().values():
-        if names and one.name not in names:
+        if one.left_out or (names and one.name not in names):
             continue
         try:
-            if not one.left_out:
-                make(one)
+            make(one)
         except RuntimeError as error:
-            missing.append((one.name, f"could not be installed: {str(error)[-200:]}"))
+            ready.append(dataclasses.replace(one, broken=str(error)[-TOLD:]))
         else:
-            if one.left_out:
-                missing.append((one.name, one.left_out))
-            else:
-                ready.append(one)
-    return ready, missing
+            ready.append(one)
+    return ready
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(1)  # Unlike the signal itself, ends what was started, too.
 
 
 def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="all sizes, medians of 5: an hour")
+    parser.add_argument("--full", action="store_true", help="all sizes, medians of five: two hours")
     parser.add_argument("--save", action="store_true", help="write results/ and docs/benchmarks.md")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--contestants", nargs="+", help="names in peers.toml (default: all)")
@@ -62,8 +64,8 @@ def main() -> None:
         kills=min(effort.kills, most),
         imports=min(effort.imports, most),
     )
-    everybody, missing = _ready(given.contestants)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # Ends what was started, too.
+    everybody = _ready(given.contestants)
+    signal.signal(signal.SIGTERM, _stop)
     for name in given.only:
         part = given.sizes or given.contestants
         old: list[Case] = results.load(name)["cases"] if part else []
@@ -73,7 +75,7 @@ def main() -> None:
             runs.append(run)
             if given.save:  # After each, since all of them take long.
                 results.save(name, results.merged(old, results.gather(runs)))
-        print(tables.section(name, results.gather(runs), missing), flush=True)
+        print(tables.section(name, results.gather(runs), report.left_out(name)), flush=True)
     if given.save:
         report.main()
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -73,10 +73,14 @@ def _in_turn(
             for one in everybody:
                 if one.name in given_up:
                     continue
-                found = run(one, source)
+                found = run(one, source) if not one.broken else _broken(one, asdict(work))
                 if found.trouble:
                     given_up.add(one.name)
                 yield found
+
+
+def _broken(one: Contestant, work: dict[str, object]) -> Run:
+    return Run(one.name, work, trouble=f"could not be installed: {one.broken}")
 
 
 def _measured(work: Work, one: Contestant, source: Path, latency: float = 0.0) -> Run:
@@ -151,10 +155,15 @@ def imports(everybody: Everybody, effort: Effort) -> Iterator[Run]:
     sizes = {
         one.name: {"packages": len(versions(one)), "installed_mb": megabytes(one)}
         for one in everybody
+        if not one.broken
     }
     for _ in range(effort.imports):
         for one in everybody:
-            run = Run(one.name, {"mode": "imports", "statement": one.statement})
+            work: dict[str, object] = {"mode": "imports", "statement": one.statement}
+            if one.broken:
+                yield _broken(one, work)
+                continue
+            run = Run(one.name, work)
             run.figures.update(sizes[one.name])
             used = f"import runpy; runpy.run_path({str(one.path)!r})"
             for name, statement in (("import", one.statement), ("used", used)):

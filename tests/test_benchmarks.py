@@ -10,6 +10,7 @@ from benchmarks.charts import Bar, chart
 from benchmarks.check import Given, Verdict, Wanted, judge
 from benchmarks.environments import contestants
 from benchmarks.runner import Run, Work
+from benchmarks.sections import QUICK, SECTIONS
 
 WANTED = [Wanted(f"r{number}", f"answer {number}") for number in range(4)]
 RIGHT = [Given(one.id, one.answer, None) for one in WANTED]
@@ -117,6 +118,18 @@ def test_a_fault_is_shown_in_the_table() -> None:
     assert "| fast | 2.00 | 1.00 | 4 | 3 | 1 | 1 lost | yes |" in text
     assert "| stuck | not done after 9 s |" in text
     assert "| barred | not run: its licence |" in text
+
+
+def test_who_could_not_be_installed_is_in_the_table() -> None:
+    """A contestant whose environment could not be made is not left out: its row says why."""
+    broken = replace(contestants()["litellm"], broken="no such version")
+
+    for section in ("native", "imports"):
+        runs = list(SECTIONS[section]([broken], QUICK))
+
+        assert "| litellm | could not be installed: no such version |" in tables.body(
+            section, results.gather(runs)
+        )
 
 
 def test_figures_are_medians() -> None:
