@@ -9,7 +9,7 @@ from html import escape
 WIDTH = 720.0
 LABEL = 150.0
 ROW = 22.0
-TOP = 44.0
+TOP = 52.0
 BEHIND = 110.0
 """Room for the figure behind a bar."""
 
@@ -17,9 +17,9 @@ LETTERS = "font-family:system-ui,sans-serif;font-size:13px;fill:#24292f"
 STYLE = (
     f"text{{{LETTERS}}}"
     ".title{font-weight:600;font-size:14px}.note{fill:#57606a;font-size:12px}"
-    ".bar{fill:#afb8c1}.ours{fill:#0969da}"
+    ".page{fill:#fff}.bar{fill:#afb8c1}.ours{fill:#0969da}"
     "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.note{fill:#9198a1}"
-    ".bar{fill:#57606a}.ours{fill:#4493f8}}"
+    ".page{fill:#0d1117}.bar{fill:#57606a}.ours{fill:#4493f8}}"
 )
 
 
@@ -43,8 +43,9 @@ def chart(title: str, note: str, bars: Sequence[Bar]) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{name}">',
         f"<style>{STYLE}</style>",
-        f'<text class="title" x="0" y="16">{name}</text>',
-        f'<text class="note" x="0" y="34">{escape(note)}</text>',
+        '<rect class="page" width="100%" height="100%" rx="6"/>',
+        f'<text class="title" x="12" y="22">{name}</text>',
+        f'<text class="note" x="12" y="40">{escape(note)}</text>',
     ]
     for number, bar in enumerate(bars):
         top = TOP + ROW * number
