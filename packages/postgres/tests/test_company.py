@@ -121,7 +121,7 @@ def test_the_database_crashes_under_load(
             time.sleep(chance.uniform(0.0, 0.5))
 
         for process in processes:
-            assert company.results(process) == company.expected(), company.errors()
+            assert company.results_in_the_end(process) == company.expected(), company.errors()
 
     company.check_books()
     assert 0 < max(in_flight) <= MOST
