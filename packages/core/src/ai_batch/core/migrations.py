@@ -109,6 +109,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE shard ADD COLUMN input_check BIGINT",),
     ("ALTER TABLE shard ADD COLUMN calls_out BIGINT NOT NULL DEFAULT 0",),
+    (
+        # What waits to be sent may be all but a few of 20,000 rows: what is on its way is found
+        # without passing them, and they are looked through without being read.
+        "DROP INDEX shard_due",
+        """CREATE INDEX shard_moving ON shard (job_id, next_at, seq)
+            WHERE cleaned = 0 AND state <> 'planned'""",
+        """CREATE INDEX shard_waiting ON shard (job_id, next_at, seq, account, lease_until)
+            WHERE cleaned = 0 AND state = 'planned'""",
+        """CREATE INDEX shard_queue ON shard (account, next_at)
+            WHERE cleaned = 0 AND state = 'planned'""",
+        "CREATE INDEX shard_owner ON shard (job_id, owner, lease_until) WHERE owner IS NOT NULL",
+    ),
 )
 
 

@@ -124,6 +124,7 @@ class JobFolder:
         """The folder must exist."""
         self.path = path
         self.guard: Guard = contextlib.nullcontext
+        self._left: list[Path] | None = None
 
     @property
     def requests(self) -> Path:
@@ -200,9 +201,13 @@ class JobFolder:
         _sync_folder(self.path)
 
     def sweep(self, name: str) -> None:
-        """Delete what crashed writers of a shard left behind."""
-        for path in self.path.glob(f"{name}.*.tmp"):
-            path.unlink(missing_ok=True)
+        """Delete what writers of a shard had left behind that died before this program began."""
+        if self._left is None:
+            # Once: a job of many batches has more files than can be looked through for each.
+            self._left = sorted(self.path.glob("*.tmp"))
+        for path in self._left:
+            if path.name.startswith(f"{name}."):
+                path.unlink(missing_ok=True)
 
 
 class Spool:
