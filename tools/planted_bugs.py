@@ -11,7 +11,14 @@ OPENAI = "packages/openai/src/ai_batch/openai"
 ANTHROPIC = "packages/anthropic/src/ai_batch/anthropic"
 GEMINI = "packages/gemini/src/ai_batch/gemini"
 
-ENGINE = ("packages/core/tests", "tests/simulation")
+ENGINE = (
+    "packages/core/tests/test_simulator.py",
+    "packages/core/tests/test_engine.py",
+    "packages/core/tests/test_ledger.py",
+    "tests/simulation",
+    "packages/core/tests",
+)
+"""Those first that find most."""
 
 
 @dataclass(frozen=True, kw_only=True)
