@@ -120,6 +120,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE INDEX shard_queue ON shard (account, next_at)
             WHERE cleaned = 0 AND state = 'planned'""",
         "CREATE INDEX shard_owner ON shard (job_id, owner, lease_until) WHERE owner IS NOT NULL",
+        "CREATE INDEX job_open ON job (id) WHERE finished_at IS NULL",
     ),
 )
 
