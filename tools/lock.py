@@ -31,7 +31,8 @@ def tools() -> set[str]:
     environments = tomllib.loads((ROOT / "hatch.toml").read_text("utf-8"))["envs"]
     wanted = {"hatch"}
     for name, environment in environments.items():
-        if name != "lowest":  # It is there to have other versions than these.
+        # The one is there to have other versions than these; the other has pins of its own.
+        if name not in ("lowest", "recipes"):
             wanted.update(environment.get("dependencies", []))
     return wanted
 
