@@ -6,13 +6,15 @@ changed; that of ai-batch itself each time, from wheels of this repository.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,6 +87,20 @@ def contestants(path: Path = HERE / "peers.toml") -> dict[str, Contestant]:
         )
         for name, given in found.items()
     }
+
+
+@contextmanager
+def alone() -> Generator[None]:
+    """Nobody else measures, or makes environments anew; BlockingIOError if somebody does."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(
+                "Another benchmark is running, and would slow this one."
+            ) from None
+        yield
 
 
 def _uv(*arguments: str) -> str:

@@ -17,10 +17,10 @@ from types import FrameType
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from benchmarks import report, results, tables  # noqa: E402 - behind sys.path
-from benchmarks.environments import Contestant, contestants, make  # noqa: E402
+from benchmarks.environments import Contestant, alone, contestants, make  # noqa: E402
 from benchmarks.results import Case  # noqa: E402
 from benchmarks.runner import Run  # noqa: E402
-from benchmarks.sections import FULL, QUICK, SECTIONS, tell  # noqa: E402
+from benchmarks.sections import FULL, QUICK, SECTIONS, Effort, tell  # noqa: E402
 
 TOLD = 160
 
@@ -64,8 +64,13 @@ def main() -> None:
         kills=min(effort.kills, most),
         imports=min(effort.imports, most),
     )
-    everybody = _ready(given.contestants)
     signal.signal(signal.SIGTERM, _stop)
+    with alone():
+        _measure(given, effort)
+
+
+def _measure(given: argparse.Namespace, effort: Effort) -> None:
+    everybody = _ready(given.contestants)
     for name in given.only:
         part = given.sizes or given.contestants
         old: list[Case] = results.load(name)["cases"] if part else []
@@ -81,4 +86,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BlockingIOError as error:
+        sys.exit(str(error))

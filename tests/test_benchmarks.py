@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from benchmarks import report, results, tables
+from benchmarks import environments, report, results, tables
 from benchmarks.charts import Bar, chart
 from benchmarks.check import Given, Verdict, Wanted, judge
 from benchmarks.environments import contestants
@@ -130,6 +130,20 @@ def test_who_could_not_be_installed_is_in_the_table() -> None:
         assert "| litellm | could not be installed: no such version |" in tables.body(
             section, results.gather(runs)
         )
+
+
+def test_two_benchmarks_do_not_run_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second run says that there is one already, and leaves its environments alone."""
+    monkeypatch.setattr(environments, "CACHE", tmp_path)
+
+    with (
+        environments.alone(),
+        pytest.raises(BlockingIOError, match="Another benchmark is running"),
+        environments.alone(),
+    ):
+        pass
+    with environments.alone():
+        pass
 
 
 def test_figures_are_medians() -> None:
