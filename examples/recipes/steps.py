@@ -30,4 +30,5 @@ def collect(job_id: str) -> Iterator[dict[str, str | None]]:
     with processor() as reading:
         for result in reading.attach(job_id).results():
             answer = result.chat.content if result.chat else None
-            yield {"id": result.id, "answer": answer, "error": result.error and str(result.error)}
+            error = None if result.error is None else str(result.error)
+            yield {"id": result.id, "answer": answer, "error": error}
