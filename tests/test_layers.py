@@ -49,7 +49,7 @@ CORE_LAYERS = [
     ["rows", "structured", "duplicates", "runtime", "checks", "intake", "telemetry"],
     ["live"],
     ["patience", "policy", "options", "estimate", "owners"],
-    ["database", "records", "migrations", "statements", "budget", "locks", "leases"],
+    ["database", "records", "migrations", "statements", "budget", "locks", "permits", "leases"],
     ["ledger", "delivery", "ledgers"],
     [
         "spool",

@@ -603,6 +603,34 @@ class LedgerContract:
         assert ledger.rejected(second) == frozenset()
         assert budget(ledger) == (2, 200)
 
+    # -- permits -------------------------------------------------------------------------------
+
+    def test_permits_are_given_to_one_process_only(self, world: World) -> None:
+        """Blocks follow each other, whoever takes them; nobody takes what is far away."""
+        one, other = world.open(), world.open()
+
+        first = one.permits("account", 610, 6)
+        second = other.permits("account", 610, 4)
+        third = one.permits("account", 610, 10)
+        fourth = other.permits("account", 610, 10)
+
+        assert [permits.count for permits in (first, second, third, fourth)] == [6, 4, 10, 0]
+        waits = [permits.wait for permits in (first, second, third, fourth)]
+        assert waits == pytest.approx([-0.5, 0.1, 0.5, 0.5])
+        world.clock.time += 0.51
+        assert other.permits("account", 610, 10).wait == pytest.approx(0.99)
+        assert other.permits("another", 610, 10).wait == pytest.approx(-0.5)
+
+    def test_permits_do_not_wait_for_a_clock_that_was_set_back(self, world: World) -> None:
+        """What was given away is as far ahead as before."""
+        ledger = world.open()
+        ledger.permits("account", 600, 10)
+        world.clock.time -= 500.0
+
+        found = world.open().permits("account", 600, 10)
+
+        assert (found.count, found.wait) == (9, pytest.approx(0.5, abs=0.1))
+
     # -- texts of others -----------------------------------------------------------------------
 
     @pytest.mark.parametrize("text", ["nothing\0 at all", "half a \ud800", "100% ? %s \\ '"])

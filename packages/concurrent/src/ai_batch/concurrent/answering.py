@@ -11,6 +11,7 @@ from ai_batch.concurrent.clients import Kind, LiveClient
 from ai_batch.concurrent.failures import Failure, failure_of, wrong_answer
 from ai_batch.concurrent.gate import Gate, full_jitter
 from ai_batch.concurrent.settings import Settings
+from ai_batch.concurrent.sharing import Shares
 from ai_batch.core import ChatRequest, ChatResponse, EmbeddingResponse, ItemError, Request
 from ai_batch.core.results import Outcome
 from ai_batch.core.runtime import Runtime
@@ -102,9 +103,11 @@ class Answerer:
         *,
         counts_tokens: bool,
         types: Mapping[str, object] | None = None,
+        shares: Shares | None = None,
     ) -> None:
         """``counts_tokens`` tells that the gate has to know how many a call may take.
 
+        ``shares`` are of the limit that other processes hold as well, where there is one.
         ``types`` are the answers' Python types; None where no request has an output type.
         """
         self._clients = clients
@@ -113,6 +116,7 @@ class Answerer:
         self._runtime = runtime
         self._counts_tokens = counts_tokens
         self._types = types
+        self._shares = shares
         self._budget = RetryBudget(settings.retry_budget)
 
     async def answer(self, asked: Asked) -> Answer:
@@ -173,7 +177,8 @@ class Answerer:
     async def _ask(self, client: LiveClient, asked: Asked) -> Outcome | Failure:
         request = asked.request
         expected = estimate_tokens(request) if self._counts_tokens else 0
-        entered = await self._gate.enter(expected)
+        share = None if self._shares is None else self._shares.of(client, request)
+        entered = await self._gate.enter(expected, share)
         beyond = 0
         asked.call(out=True)
         try:

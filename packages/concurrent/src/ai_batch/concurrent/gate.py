@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 
 from ai_batch.concurrent.pacing import Pace
+from ai_batch.concurrent.sharing import Share
 from ai_batch.core.runtime import Runtime
 
 __all__ = ["Gate", "full_jitter"]
@@ -61,28 +62,41 @@ class Gate:
         """How many calls may be out at once now."""
         return int(self._limit)
 
-    async def enter(self, tokens: int) -> float:
+    async def enter(self, tokens: int, share: Share | None = None) -> float:
         """Wait until a call of about so many tokens may go out; it is counted as out then.
 
-        Gives the time at which it went out.
+        ``share`` is what it takes part in of a limit that other processes hold as well. Gives the
+        time at which it went out.
         """
         await self._slot()
         try:
-            if self._turn.locked() or self._wait(tokens) > 0.0:
-                await self._queued(tokens)
+            turn = self._turn if share is None else share.turn
+            if turn.locked() or self._held_back(tokens, share) != 0.0:
+                await self._queued(turn, tokens, share)
             now = self._now()
             self._last = now
             self._pace.spend(now, tokens)
+            if share is not None:
+                share.spend()
             return now
         except BaseException:
             self._release()
             raise
 
-    async def _queued(self, tokens: int) -> None:
+    async def _queued(self, turn: asyncio.Lock, tokens: int, share: Share | None) -> None:
         # One by one, in the order in which they came: a large call is not overtaken for ever.
-        async with self._turn:
-            while (wait := self._wait(tokens)) > 0.0:
-                await self._runtime.sleep(wait)
+        async with turn:
+            while (wait := self._held_back(tokens, share)) != 0.0:
+                if wait is not None:
+                    await self._runtime.sleep(wait)
+                elif share is not None:
+                    await share.ask()
+
+    def _held_back(self, tokens: int, share: Share | None) -> float | None:
+        """Seconds to wait; None where the share has to ask for more."""
+        wait = max(self._wait(tokens), 0.0)
+        # Only then: while all calls are held back here, no permits are taken from others.
+        return wait if wait > 0.0 or share is None else share.wait(self._now())
 
     def _now(self) -> float:
         now = self._runtime.clock()

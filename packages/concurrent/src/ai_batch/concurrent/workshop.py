@@ -12,6 +12,7 @@ from ai_batch.concurrent.gate import Gate
 from ai_batch.concurrent.pacing import Pace
 from ai_batch.concurrent.rows import attempts_of
 from ai_batch.concurrent.settings import Settings
+from ai_batch.concurrent.sharing import Shares
 from ai_batch.core.closing import ShardCloser
 from ai_batch.core.engine import Engine
 from ai_batch.core.jobs import Workshop
@@ -25,7 +26,8 @@ def workshop_of(clients: Mapping[Kind, LiveClient], settings: Settings) -> Works
     """What plans, works on and reads the jobs of these clients."""
     formats = LiveFormats(clients)
     # One for all jobs of a processor: a minute's calls are the account's, not a job's.
-    pace = Pace(settings.requests_per_minute, settings.tokens_per_minute)
+    limit = settings.requests_per_minute
+    pace = Pace(limit, settings.tokens_per_minute)
 
     def make_engine(context: JobContext, listener: Listener) -> Engine:
         runtime = context.options.runtime
@@ -42,6 +44,7 @@ def workshop_of(clients: Mapping[Kind, LiveClient], settings: Settings) -> Works
             runtime,
             counts_tokens=pace.counts_tokens,
             types=context.types,
+            shares=None if limit is None else Shares(context.ledger, limit, runtime),
         )
         closer = ShardCloser(
             ledger=context.ledger,

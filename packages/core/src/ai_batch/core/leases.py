@@ -8,7 +8,8 @@ from typing import Any
 
 from ai_batch.core.database import Database
 from ai_batch.core.errors import LeaseLost
-from ai_batch.core.locks import lock_shards
+from ai_batch.core.locks import lock_budgets, lock_shards
+from ai_batch.core.permits import Permits, take_permits
 from ai_batch.core.records import read_shard
 from ai_batch.core.state import Shard
 from ai_batch.core.statements import (
@@ -156,6 +157,16 @@ class Leases:
         """Raises ``LeaseLost`` unless the shard's lease is still that of who claimed it."""
         if not self.holds(shard):
             raise lease_lost(shard)
+
+    def permits(self, account: str, per_minute: float, most: int) -> Permits:
+        """Up to ``most`` calls for which nobody else who asks for this account has leave.
+
+        All processes of a ledger together get no more than ``per_minute`` for any sixty seconds.
+        """
+        with self._database.transaction() as tx:
+            lock_budgets(tx, [account])
+            # Only now: others may have been waited for.
+            return take_permits(tx, account, self.now(), per_minute, most)
 
     @contextlib.contextmanager
     def holding(self, shard: Shard) -> Generator[None, None, None]:

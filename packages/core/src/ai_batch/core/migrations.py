@@ -122,13 +122,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX shard_owner ON shard (job_id, owner, lease_until) WHERE owner IS NOT NULL",
         "CREATE INDEX job_open ON job (id) WHERE finished_at IS NULL",
     ),
+    (
+        "ALTER TABLE budget ADD COLUMN paced_until DOUBLE PRECISION NOT NULL DEFAULT 0",
+        "ALTER TABLE budget ADD COLUMN paced_at DOUBLE PRECISION NOT NULL DEFAULT 0",
+    ),
 )
 
 
 TABLES = {
     "job": JOB_COLUMNS,
     "shard": SHARD_COLUMNS,
-    "budget": ("account", "learned_tokens", "blocked_until", "used_batches", "used_tokens"),
+    "budget": (
+        *("account", "learned_tokens", "blocked_until", "used_batches", "used_tokens"),
+        *("paced_until", "paced_at"),
+    ),
     "rejected": ("account", "remote_id", "job_id", "seq"),
     "event": ("at", "job_id", "seq", "fence", "from_state", "to_state", "detail"),
 }
