@@ -21,6 +21,9 @@ REGRESSIONS = {
     ("anthropic", 476): "a cancel that the vendor refused ended the whole job",
     ("gemini", 30518): "answers that a batch did not name at first were asked, and paid for, again",
     ("openai", 100040): "a short download of a cancelled batch was taken for whole",
+    ("fake-bare", 319961): "a shard took another's batch for its own, and was lost with it",
+    ("gemini", 311902): "a proxy's page was given the status of the vendor's refusal",
+    ("fake", 303431): "a planning that nobody had come by since was taken for left behind",
 }
 """Seeds that have found a fault, and which."""
 

@@ -250,8 +250,16 @@ class Advancer(Steps):
         gone = RemoteNotFound(f"it has not known batch {shard.remote_id} for {hours:.1f} h")
         if now - since <= LOST_AFTER or shard.failures < MIN_MISSES:
             return await self._wait(shard, gone, details={**shard.details, UNSEEN: str(since)})
+        if shard.adopted and await self._has_others(shard):
+            return await self._blocking(self._ledger.reject, shard)
         ended = await self._move(shard, ShardState.ENDED, ended_at=now, next_at=now)
         return await self._collector.lose(ended, gone, code="batch_lost")
+
+    async def _has_others(self, shard: Shard) -> bool:
+        """Whether another batch may be this shard's, where the one that it took for it is gone."""
+        rejected = await self._blocking(self._ledger.rejected, shard)
+        known = rejected | {shard.remote_id or ""}
+        return bool(await self._provider.find(submission_of(self._folder, shard, known)))
 
     async def _cancel(self, shard: Shard, remote_id: str) -> Shard:
         now = self._ledger.now()

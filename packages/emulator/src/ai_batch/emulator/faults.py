@@ -69,7 +69,8 @@ class Fault:
     - `cut`: the connection is cut `"before"` or `"after"` the effect, without an answer;
     - `hang`: there is no answer until the client hangs up, `"before"` or `"after"` the effect;
     - `spoil`: the answer's body is of no use: `"broken_json"` (the first half), `"empty"`, an
-      `"empty_object"`, a page of `"html"`, or `"null"`. Its status stays, its effect has happened;
+      `"empty_object"`, a page of `"html"`, or `"null"`. Its status stays (but a page in
+      place of an error comes with 502), its effect has happened;
     - `cut_after_bytes`: on an upload, cut when that many bytes of the request have come (without
       effect); else cut when that many bytes of the answer's body have gone. With
       `close_delimited` the answer has neither length nor chunks, so that its end is the end of the

@@ -9,6 +9,8 @@ from starlette.responses import Response
 
 from ai_batch.emulator.faults import Fault, RetryAfterForm, Spoil
 
+BAD_REQUEST, BAD_GATEWAY = 400, 502
+
 _BODIES: dict[Spoil, bytes] = {
     "empty": b"",
     "empty_object": b"{}",
@@ -29,16 +31,21 @@ def is_ruinous(fault: Fault) -> bool:
 
 
 def spoiled(response: Response, spoil: Spoil) -> Response:
-    """Return an answer with the same status and headers whose body is of no use."""
+    """Return an answer with the same status and headers whose body is of no use.
+
+    A page that stands for an error has a proxy's status: no proxy gives its own page a vendor's.
+    """
+    status = response.status_code
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
     if spoil == "html":
         headers["content-type"] = "text/html"
+        status = BAD_GATEWAY if status >= BAD_REQUEST else status
     if spoil == "broken_json":
         whole = bytes(getattr(response, "body", b""))
         body = whole[: len(whole) // 2] or b'{"'
     else:
         body = _BODIES[spoil]
-    return Response(body, response.status_code, headers)
+    return Response(body, status, headers)
 
 
 def retry_header(seconds: float, form: RetryAfterForm, now: float) -> dict[str, str]:
