@@ -629,7 +629,8 @@ class LedgerContract:
 
         found = world.open().permits("account", 600, 10)
 
-        assert (found.count, found.wait) == (9, pytest.approx(0.5, abs=0.1))
+        assert found.count == 9
+        assert found.wait == pytest.approx(0.5, abs=0.1)
 
     # -- texts of others -----------------------------------------------------------------------
 
