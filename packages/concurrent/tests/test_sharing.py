@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -60,7 +61,7 @@ class Town:
         runtime = Runtime(
             clock=lambda: virtual.clock() + ahead,
             sleep=virtual.sleep,
-            random=virtual.random,
+            random=random.Random(len(self.gates)).random,
             inline=True,
         )
         gate = Gate(
@@ -117,8 +118,12 @@ def test_processes_hold_the_limit_together(limit: int, processes: int) -> None:
 
         check(times, limit)
         assert len(times) / (times[-1] + 0.5) >= 0.95 * limit / MINUTE
+        # Of the first half, in which all still have calls to make.
+        served = Counter(process for _, process in sorted(town.calls)[: len(times) // 2])
+        assert min(served[process] for process in range(processes)) >= len(times) / processes / 8
         steps = [second - first for first, second in pairwise(times)]
-        assert max(steps) <= 61.0 / limit + 0.6
+        # A block is at most a second long, and a part of it may be lost.
+        assert max(steps) <= 61.0 / limit + 1.0
 
     virtual(script)
 

@@ -20,6 +20,10 @@ AWAY = 1.0
 """Seconds after which a ledger that was away is asked again. How long that may go on is up to the
 engine, which needs the ledger as well."""
 
+SPREAD = 0.5
+"""Seconds over which those that were told to come again do. As long before its time a permit can
+be had, so that the limit is reached all the same."""
+
 WHOSE = frozenset({"client", "base_url", "system", "project", "location"})
 """Of what a client says of itself: what tells one account from another. How it asks does not."""
 
@@ -82,7 +86,9 @@ class Share:
             return
         now = self._runtime.clock()
         if permits.count == 0:
-            self._again = now + permits.wait
+            # Not all at the same moment: it would be the same one that is first each time.
+            spread = self._runtime.random() * min(permits.step, SPREAD)
+            self._again = now + permits.wait + spread
             return
         # The ledger gave them at some moment between: none is used too early, or too late.
         self._left, self._step, self._lost = permits.count, permits.step, False
