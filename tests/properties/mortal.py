@@ -98,6 +98,8 @@ class Program:
 
     def run(self, work: Callable[[NativeProcessor], Coroutine[Any, Any, Any]]) -> Any:
         """What the work gives; None where the program died of it. The program is over then."""
+        # What other tests of this process have read is none of this program's business.
+        delivery._read.clear()
         try:
             found = self.loop.run_until_complete(self._in_time(work))
             # What a program does at its end, and not where it was killed.

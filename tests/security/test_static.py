@@ -126,6 +126,12 @@ LOOKED_AT = {
     ("ledger.py", "column"),  # Of a table of constants.
     ("ledger.py", "sets"),  # The names of keyword arguments.
     ("ledger.py", "table"),  # Of a table of constants.
+    ("ledger.py", "adopters"),  # A constant condition.
+    ("leases.py", "held"),  # Constant conditions.
+    ("leases.py", "marks"),  # Question marks.
+    ("locks.py", "condition"),  # Constant conditions, of the callers.
+    ("locks.py", "held"),  # Constant conditions.
+    ("database.py", "quoted(self.schema)"),  # An option of the program's own, as an identifier.
     ("migrations.py", "', '.join(columns)"),  # As SQLite gives them.
     ("migrations.py", "table"),  # As SQLite gives it.
     ("statements.py", "', '.join(JOB_COLUMNS)"),  # Constants.
