@@ -106,6 +106,7 @@ VENDORS: dict[str, Vendor] = {
             "must begin with a letter or an underscore",
             "give the sound's format",
             "no detail of a single picture",
+            "each tool call needs its result",
         ),
     ),
 }
