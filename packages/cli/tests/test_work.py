@@ -41,7 +41,8 @@ for job_id in sys.argv[1:]:
 OPENAI = PLAN.format(module="openai", name="OpenAIProcessor", model="gpt-4o-mini")
 ANTHROPIC = PLAN.format(module="anthropic", name="AnthropicProcessor", model="claude-haiku-4-5")
 
-QUICKLY = ("-O", "poll_interval=0.2")
+QUICKLY = ("-O", "poll_interval=0.2", "-O", "settle_wait=5")
+"""A create that was cut by a kill is looked for, and that for 15 minutes by default."""
 
 
 def script(shell: Shell, code: str, *arguments: object) -> list[str]:
