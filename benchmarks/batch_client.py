@@ -10,7 +10,6 @@ import argparse
 import importlib
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from ai_batch.core import ChatRequest, EmbeddingRequest, NativeProcessor, Reques
 from ai_batch.emulator.remote import RemoteEmulator
 from ai_batch.gemini import GeminiProcessor
 from ai_batch.openai import OpenAIProcessor
+from benchmarks.launch import memory, processor_seconds
 
 TEXT = "The quick brown fox jumps over the lazy dog, and then it does so once more. " * 13
 DIMENSIONS = 1536
@@ -79,20 +79,6 @@ def is_answered(result: Result) -> bool:
     if result.embedding is not None:
         return result.embedding.array.shape == (1, DIMENSIONS)
     return result.chat is not None and bool(result.chat.content)
-
-
-def memory(field: str) -> float:
-    """A figure of this process in MB, as Linux keeps it."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024
-    raise LookupError(field)
-
-
-def processor_seconds() -> float:
-    """User and system time of this process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:

@@ -19,7 +19,8 @@ import openai
 from ai_batch.concurrent import ConcurrentProcessor
 from ai_batch.core import ChatRequest, user
 from ai_batch.openai import OpenAIChat
-from benchmarks.batch_client import TEXT, memory, processor_seconds
+from benchmarks.batch_client import TEXT
+from benchmarks.launch import memory, processor_seconds
 
 MODEL = "gpt-4o-mini"
 

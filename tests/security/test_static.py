@@ -130,7 +130,6 @@ LOOKED_AT = {
     ("leases.py", "held"),  # Constant conditions.
     ("leases.py", "marks"),  # Question marks.
     ("locks.py", "condition"),  # Constant conditions, of the callers.
-    ("locks.py", "held"),  # Constant conditions.
     ("database.py", "quoted(self.schema)"),  # An option of the program's own, as an identifier.
     ("migrations.py", "', '.join(columns)"),  # As SQLite gives them.
     ("migrations.py", "table"),  # As SQLite gives it.

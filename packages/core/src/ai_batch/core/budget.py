@@ -9,10 +9,13 @@ from __future__ import annotations
 from ai_batch.core.database import Transaction
 from ai_batch.core.state import HOLDS_BUDGET, Shard, ShardState
 
-__all__ = ["FREES", "ensure_budget", "has_room", "move_budget"]
+__all__ = ["FREES", "WAITING", "ensure_budget", "has_room", "move_budget"]
 
 FREES = frozenset({ShardState.ENDED, ShardState.FAILED})
 """States that give back room for good: others may go into the queue instead."""
+
+WAITING = "account = ? AND state = 'planned' AND cleaned = 0 AND next_at > ?"
+"""Shards that are woken when their account gets room."""
 
 LEARNED_FOR = 3600.0
 """Seconds after its wait for which a refusal limits the tokens of an account.
@@ -74,7 +77,6 @@ def move_budget(tx: Transaction, shard: Shard, to: ShardState, now: float) -> No
             (shard.account,),
         )
         tx.execute(
-            "UPDATE shard SET next_at = ? WHERE account = ? AND state = 'planned'"
-            " AND cleaned = 0 AND next_at > ?",
+            f"UPDATE shard SET next_at = ? WHERE {WAITING}",  # noqa: S608 - our own words
             (now, shard.account, now),
         )

@@ -18,6 +18,7 @@ from ai_batch.core.database import Database, Tells, Transaction
 from ai_batch.core.errors import LedgerError
 from ai_batch.core.leases import Leases
 from ai_batch.core.locks import (
+    OPEN,
     lock_budgets,
     lock_job,
     lock_job_shards,
@@ -54,8 +55,6 @@ from ai_batch.core.statements import (
 )
 
 __all__ = ["Ledger"]
-
-_OPEN = "job_id = ? AND cleaned = 0"
 
 _SUSPECTED = "adopted = 1 AND state IN ('submitted', 'ended')"
 """A shard whose batch is not known to be its own before the rows are here."""
@@ -145,8 +144,8 @@ class Ledger(Leases):
             job = get_job(tx, job_id)
             if job.state == "running":
                 tx.execute("UPDATE job SET state = 'cancelling' WHERE id = ?", (job_id,))
-                lock_shards(tx, _OPEN, (job_id,))
-                tx.execute(f"UPDATE shard SET next_at = 0 WHERE {_OPEN}", (job_id,))  # noqa: S608
+                lock_shards(tx, OPEN, (job_id,))
+                tx.execute(f"UPDATE shard SET next_at = 0 WHERE {OPEN}", (job_id,))  # noqa: S608
                 self._log(tx, job_id, before="running", to="cancelling")
                 tx.tell(job_id)
             return get_job(tx, job_id)
@@ -162,7 +161,7 @@ class Ledger(Leases):
             job = get_job(tx, job_id)
             now = self.now()
             lock_job_shards(tx, job_id, now)
-            rows = tx.execute(f"{SELECT_SHARDS} WHERE {_OPEN}", (job_id,))
+            rows = tx.execute(f"{SELECT_SHARDS} WHERE {OPEN}", (job_id,))
             if not force and (rows or not job.finished):
                 raise LedgerError(
                     f"job {job_id} is {job.state}, and not done: let it end, or cancel it, before "

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ai_batch.core.budget import FREES, ensure_budget
+from ai_batch.core.budget import FREES, WAITING, ensure_budget
 from ai_batch.core.database import Transaction
 from ai_batch.core.state import HOLDS_BUDGET, Shard, ShardState
 
-__all__ = ["lock_budgets", "lock_job", "lock_job_shards", "lock_move", "lock_shards"]
+__all__ = ["OPEN", "lock_budgets", "lock_job", "lock_job_shards", "lock_move", "lock_shards"]
 
-WAITING = "account = ? AND state = 'planned' AND cleaned = 0 AND next_at > ?"
-"""Shards that are woken when their account gets room."""
+OPEN = "job_id = ? AND cleaned = 0"
+"""Shards of a job with which something is left to do."""
 
 
 def lock_job(tx: Transaction, job_id: str) -> None:
@@ -41,13 +41,12 @@ def lock_shards(tx: Transaction, condition: str, parameters: tuple[object, ...])
 
 def lock_job_shards(tx: Transaction, job_id: str, now: float) -> None:
     """Before a job goes with all that it holds of its accounts."""
-    held = "job_id = ? AND cleaned = 0"
-    found = tx.execute(f"SELECT DISTINCT account FROM shard WHERE {held}", (job_id,))  # noqa: S608
+    found = tx.execute(f"SELECT DISTINCT account FROM shard WHERE {OPEN}", (job_id,))  # noqa: S608
     accounts = [row[0] for row in found]
     lock_budgets(tx, accounts)
     others = "".join(f" OR ({WAITING})" for _ in accounts)
     values = (value for account in accounts for value in (account, now))
-    lock_shards(tx, f"({held}){others}", (job_id, *values))
+    lock_shards(tx, f"({OPEN}){others}", (job_id, *values))
 
 
 def lock_move(

@@ -12,7 +12,6 @@ What is there stays as it is: files and folders appear by renaming, whole or not
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
 import time
@@ -25,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from ai_batch.core.disk import of_disk
 from ai_batch.core.errors import LedgerError, UsageError
 from ai_batch.core.privacy import private_folder
-from ai_batch.core.spool import open_private, sync
+from ai_batch.core.spool import JobFolder
 from ai_batch.ray.config import BatchAPIProcessorConfig
 
 __all__ = ["Chunk", "Index", "JobFiles", "Manifest", "PlannedPart"]
@@ -117,7 +116,7 @@ class JobFiles:
         except OSError as error:
             if not self.rows.is_dir():
                 raise of_disk(error, self.rows) from error
-        _sync_folder(self.path)
+        JobFolder(self.path).settle()
         return self.index() or index
 
     def index(self) -> Index | None:
@@ -164,24 +163,11 @@ class JobFiles:
 
 
 def _write(path: Path, record: BaseModel) -> None:
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        with open_private(aside) as file:
+        with JobFolder(path.parent).written(path) as file:
             file.write(record.model_dump_json().encode())
-            sync(file)
-        aside.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
+    except FileNotFoundError as error:
         raise of_disk(error, path) from error
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path, kind: type[Model]) -> Model | None:
