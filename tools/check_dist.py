@@ -7,6 +7,7 @@ dependencies, and imports it with warnings as errors.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -146,10 +147,13 @@ def main() -> int:
     if len(sys.argv) != 2:
         print("usage: python tools/check_dist.py FOLDER", file=sys.stderr)
         return 2
-    wheels = [Wheel.read(path) for path in sorted(Path(sys.argv[1]).resolve().glob("*.whl"))]
-    by_name = {wheel.name: wheel for wheel in wheels}
-    wrong = list(shared(wheels)) if wheels else ["no wheel to check"]
     with tempfile.TemporaryDirectory() as folder:
+        # uv remembers what it took from a folder by the folder's name: where an earlier build of
+        # the same version lay, it would install that one, so the wheels lie where none ever did.
+        fresh = shutil.copytree(sys.argv[1], Path(folder, "wheels"))
+        wheels = [Wheel.read(path) for path in sorted(fresh.glob("*.whl"))]
+        by_name = {wheel.name: wheel for wheel in wheels}
+        wrong = list(shared(wheels)) if wheels else ["no wheel to check"]
         for wheel in wheels:
             found = [*faults(wheel), *alone(wheel, by_name, Path(folder, wheel.name))]
             print(f"{wheel.name}: {'wrong' if found else 'stands alone'}")
