@@ -85,9 +85,12 @@ def _check_ledger(world: World) -> None:
 
 
 def _check_spool(world: World) -> None:
-    folders = list(world.home.glob("home/jobs/*"))
-    plannings = [path.name for path in folders if (path / PLANNING).exists()]
-    assert len(folders) - len(plannings) == 1, f"jobs of nobody were left: {folders}"
+    ((own,),) = world.tables.execute("SELECT folder FROM job").fetchall()
+    folders = set(world.home.glob("home/jobs/*"))
+    others = folders - {world.home / "home" / own}
+    assert len(others) == len(folders) - 1, f"the job's own folder is gone: {folders}"
+    plannings = [path.name for path in others if (path / PLANNING).exists()]
+    assert len(plannings) == len(others), f"jobs of nobody were left: {others}"
     # Of one that died when all others had planned already: the next call deletes it.
     dead = [program for program in world.programs if not program.alive]
     assert len(plannings) <= len(dead), f"plannings were left: {plannings}"

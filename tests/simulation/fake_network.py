@@ -177,9 +177,12 @@ class FakeNetwork:
         return text in self._repeats
 
     def may_fail(self, text: str, code: str) -> bool:
-        """Whether its batch or its line was refused."""
-        del code
-        return text in self._refused
+        """Whether its batch or its line was refused, or its row was lost.
+
+        Without names a shard whose row was lost looks for it in all batches, until one is left
+        that has vanished.
+        """
+        return text in self._refused or (code == "batch_lost" and text in self._repeats)
 
     def left(self, now: float) -> list[str]:
         """Batches that run, other programs' that were cancelled, and files."""

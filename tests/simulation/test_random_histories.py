@@ -24,6 +24,8 @@ REGRESSIONS = {
     ("fake-bare", 319961): "a shard took another's batch for its own, and was lost with it",
     ("gemini", 311902): "a proxy's page was given the status of the vendor's refusal",
     ("fake", 303431): "a planning that nobody had come by since was taken for left behind",
+    ("fake-bare", 508365): "a job whose planner had died before its mark was gone was nobody's",
+    ("fake-foreign", 504111): "a row that was lost was looked for until a batch that had vanished",
 }
 """Seeds that have found a fault, and which."""
 
