@@ -22,6 +22,7 @@ CORE_LAYERS = [
         "errors",
         "disk",
         "privacy",
+        "unchecked",
         "messages",
         "requests",
         "tables",

@@ -78,6 +78,8 @@ def test_packed_vectors_do_not_fill_the_repr() -> None:
 def test_raw_is_the_vendors_body() -> None:
     """Decoded when asked for; empty where there was none."""
     assert ChatResponse(body=b'{"id": "x", "n": [1]}').raw == {"id": "x", "n": [1]}
+    nested = ChatResponse(body=b'{"response": {"body": {"id": "y"}}}', body_at=("response", "body"))
+    assert nested.raw == {"id": "y"}
     assert ChatResponse().raw == {}
 
 

@@ -9,7 +9,7 @@ import msgspec
 from ai_batch.anthropic.wire_turns import REDACTED
 from ai_batch.core.messages import Thinking, ToolCall
 from ai_batch.core.results import ChatResponse, FinishReason
-from ai_batch.core.wire_parts import tool_call, usage_of
+from ai_batch.core.wire_parts import chat_response, tool_call
 
 __all__ = ["MESSAGES", "MessageBody", "answer_of", "tokens_of"]
 
@@ -84,12 +84,14 @@ def tokens_of(usage: _Usage | None) -> tuple[int, int, int, int, int]:
     )
 
 
-def answer_of(message: MessageBody, body: bytes) -> ChatResponse:
-    """The answer. Blocks of the vendor's own tools are left in its ``raw``."""
+def answer_of(message: MessageBody, body: bytes, place: tuple[str, ...] = ()) -> ChatResponse:
+    """The answer, which stands at ``place`` in ``body``.
+
+    Blocks of the vendor's own tools are left in its ``raw``.
+    """
     blocks = message.content or []
     reason = _FINISH_REASONS.get(message.stop_reason, "other")
     rare: dict[str, Any] = {}
-    # Only what is there: pydantic looks at each field that it is given.
     if len(blocks) == 1 and blocks[0].type == "text":
         content = blocks[0].text or ""
     else:
@@ -97,14 +99,17 @@ def answer_of(message: MessageBody, body: bytes) -> ChatResponse:
         rare = _rare(blocks)
     if reason == "refusal":
         rare["refusal"] = _refusal(message.stop_details, content)
-    return ChatResponse(
-        content=content,
-        finish_reason=reason,
-        usage=usage_of(tokens_of(message.usage)),
-        **rare,
-        model=message.model,
-        response_id=message.id,
-        body=body,
+    return chat_response(
+        tokens_of(message.usage),
+        {
+            "content": content,
+            "finish_reason": reason,
+            "model": message.model,
+            "response_id": message.id,
+            "body": body,
+            "body_at": place,
+            **rare,
+        },
     )
 
 

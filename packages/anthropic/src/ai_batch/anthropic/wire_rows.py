@@ -43,6 +43,8 @@ EXPIRED = ItemError(
     retryable=True,
 )
 
+_MESSAGE = ("result", "message")
+
 _NULL = msgspec.Raw(b"null")
 
 
@@ -73,15 +75,9 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 def scan(row: bytes) -> Scan:
     """Whose row it is, how it ended and its tokens. Raises ``ValueError``."""
-    try:
-        row.decode()
-        whole = decoded(_ROWS, row)
-    except ValueError:
+    if (good := _good(row)) is None:
         return _scan_slowly(row)
-    message = whole.result.message
-    if message.content is None:
-        return _scan_slowly(row)
-    return Scan(whole.custom_id, None, *tokens_of(message.usage))
+    return Scan(good.custom_id, None, *tokens_of(good.result.message.usage))
 
 
 def _scan_slowly(row: bytes) -> Scan:
@@ -93,12 +89,24 @@ def _scan_slowly(row: bytes) -> Scan:
 
 def decode(row: bytes) -> tuple[str, Outcome]:
     """The wire id and the answer, or the error of this one request. Raises ``ValueError``."""
+    if (good := _good(row)) is not None:
+        return good.custom_id, answer_of(good.result.message, row, _MESSAGE)
     row.decode()
     try:
         plain = decoded(_RAW_ROWS, row)
     except msgspec.ValidationError:
         return _decode_slowly(row)
     return plain.custom_id, _succeeded(bytes(plain.result.message), row)
+
+
+def _good(row: bytes) -> _Row | None:
+    """A row as nearly all are, read in one go; None for one that has to be looked at."""
+    try:
+        row.decode()
+        whole = _ROWS.decode(row)
+    except (ValueError, RecursionError):
+        return None
+    return None if whole.result.message.content is None else whole
 
 
 def _decode_slowly(row: bytes) -> tuple[str, Outcome]:

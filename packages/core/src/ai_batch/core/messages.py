@@ -20,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from ai_batch.core.unchecked import Unchecked
+
 __all__ = [
     "Audio",
     "Document",
@@ -241,8 +243,27 @@ class Message(_Value):
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
+_make_text = Unchecked(Text)
+
+_make_message = Unchecked(Message)
+
+
 def _message(role: Role, parts: tuple[PartLike, ...]) -> Message:
-    return Message(role=role, parts=parts)
+    texts: list[Text] = []
+    for part in parts:
+        # Half a surrogate is pydantic's to judge: not all of its versions refuse it.
+        if type(part) is not str or not (part.isascii() or _encodes(part)):
+            return Message(role=role, parts=parts)
+        texts.append(_make_text({"text": part}))
+    return _make_message({"role": role, "parts": (*texts,)})
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def system(*parts: PartLike) -> Message:

@@ -59,10 +59,11 @@ class ShardRows:
 
     def row(self, place: Place) -> bytes:
         """The row at a place. Raises ``SpoolDamaged`` when it is not what was written."""
-        if place.source not in self._files:
-            self._files[place.source] = self._opened(place)
-        row = os.pread(self._files[place.source], place.length, place.offset)
-        if zlib.crc32(row) != place.check and (self.table.checked or len(row) != place.length):
+        offset, length, source, _, check = place
+        if (file := self._files.get(source)) is None:
+            file = self._files[source] = self._opened(place)
+        row = os.pread(file, length, offset)
+        if zlib.crc32(row) != check and (self.table.checked or len(row) != length):
             raise SpoolDamaged(self._path(place), "a row is not what was written", MEND)
         return row
 
@@ -208,16 +209,15 @@ class ResultReader:
                 yield self._result_of(outcome, index, log.head(index), self._attempts(row, shard))
 
     def _make(self, rows: ShardRows, place: Place, index: int, head: Head) -> Result:
-        row = rows.row(place)
-        outcome = self._outcome(row, place.source, rows.shard)
-        attempts = rows.shard.attempt
-        if place.source == Source.OUTPUT:
-            attempts = self._attempts(row, rows.shard)
+        row, shard, source = rows.row(place), rows.shard, place.source
+        outcome = self._outcome(row, source, shard)
+        attempts = self._attempts(row, shard) if source == Source.OUTPUT else shard.attempt
         return self._result_of(outcome, index, head, attempts)
 
     def _attempts(self, row: bytes, shard: Shard) -> int:
-        counted = None if self._count_attempts is None else self._count_attempts(row)
-        return counted or shard.attempt
+        if self._count_attempts is None:
+            return shard.attempt
+        return self._count_attempts(row) or shard.attempt
 
     def _result_of(self, outcome: Outcome, index: int, head: Head, attempts: int) -> Result:
         if self._types is not None and isinstance(outcome, ChatResponse):

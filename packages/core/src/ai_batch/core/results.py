@@ -91,7 +91,10 @@ class ItemError(_Value):
 
 
 class ChatResponse(_Value):
-    """A chat model's answer. ``raw`` is the vendor's body as a dict, decoded when asked for."""
+    """A chat model's answer. ``raw`` is the vendor's body as a dict, decoded when asked for.
+
+    It stands in ``body``, which is JSON: under the names of ``body_at``, where there are any.
+    """
 
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
@@ -104,11 +107,12 @@ class ChatResponse(_Value):
     model: str | None = None
     response_id: str | None = None
     body: bytes = Field(default=b"", repr=False, exclude=True)
+    body_at: tuple[str, ...] = Field(default=(), repr=False, exclude=True)
 
     @property
     def raw(self) -> JSONObject:
         """The vendor's body as a dict; empty where there was none."""
-        return _decode_body(self.body)
+        return _decode_body(self.body, self.body_at)
 
 
 class EmbeddingResponse(_Value):
@@ -125,6 +129,7 @@ class EmbeddingResponse(_Value):
     model: str | None = None
     response_id: str | None = None
     body: bytes = Field(default=b"", repr=False, exclude=True)
+    body_at: tuple[str, ...] = Field(default=(), repr=False, exclude=True)
 
     if TYPE_CHECKING:
 
@@ -139,6 +144,7 @@ class EmbeddingResponse(_Value):
             model: str | None = None,
             response_id: str | None = None,
             body: bytes = b"",
+            body_at: tuple[str, ...] = (),
         ) -> None: ...
 
     @model_validator(mode="before")
@@ -176,15 +182,18 @@ class EmbeddingResponse(_Value):
     @property
     def raw(self) -> JSONObject:
         """The vendor's body as a dict; empty where there was none."""
-        return _decode_body(self.body)
+        return _decode_body(self.body, self.body_at)
 
 
-def _decode_body(body: bytes) -> JSONObject:
+def _decode_body(body: bytes, place: tuple[str, ...]) -> JSONObject:
     try:
-        return cast("JSONObject", msgspec.json.decode(body)) if body else {}
+        found = cast("JSONObject", msgspec.json.decode(body)) if body else {}
     except msgspec.ValidationError:
         # A number beyond floats, in a field that nobody reads: it becomes infinite.
-        return cast("JSONObject", json.loads(body))
+        found = cast("JSONObject", json.loads(body))
+    for name in place:
+        found = cast("JSONObject", found[name])
+    return found
 
 
 def pack_vector(vector: Sequence[float]) -> bytes:

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
 
 from ai_batch.core.messages import JSONObject, Thinking, ToolCall
-from ai_batch.core.results import Usage
+from ai_batch.core.results import ChatResponse, Usage
+from ai_batch.core.unchecked import Unchecked
 from ai_batch.core.wire_json import as_object
 
-__all__ = ["arguments_text", "image_type", "thought", "tool_call", "usage_of", "usage_tokens"]
+__all__ = [
+    "Tokens",
+    "arguments_text",
+    "chat_response",
+    "image_type",
+    "thought",
+    "tool_call",
+    "usage_of",
+    "usage_tokens",
+]
+
+Tokens: TypeAlias = tuple[int, int, int, int, int]
+"""Counts of tokens in the order of ``Usage``'s fields."""
 
 _NONE = (0, 0, 0)
+
+_USAGE = tuple(Usage.model_fields)
+
+_usage = Unchecked(Usage)
+
+_response = Unchecked(ChatResponse)
 
 
 def image_type(data: bytes) -> str:
@@ -55,20 +76,20 @@ def thought(text: str, signature: str | None = None) -> tuple[Thinking, ...]:
     return (Thinking(text=text, signature=signature),) if text or signature else ()
 
 
-def usage_of(tokens: tuple[int, int, int, int, int]) -> Usage:
+def usage_of(tokens: Tokens) -> Usage:
     """The tokens, in the order of ``Usage``'s fields."""
     if tokens[2:] == _NONE:
-        return Usage(input_tokens=tokens[0], output_tokens=tokens[1])
-    return Usage(
-        input_tokens=tokens[0],
-        output_tokens=tokens[1],
-        cached_input_tokens=tokens[2],
-        cache_write_tokens=tokens[3],
-        reasoning_tokens=tokens[4],
-    )
+        return _usage({"input_tokens": tokens[0], "output_tokens": tokens[1]})
+    return _usage(dict(zip(_USAGE, tokens, strict=True)))
 
 
-def usage_tokens(usage: Usage) -> tuple[int, int, int, int, int]:
+def chat_response(tokens: Tokens, fields: JSONObject) -> ChatResponse:
+    """An answer with these tokens, of fields that were read as what they have to be."""
+    fields["usage"] = usage_of(tokens)
+    return _response(fields)
+
+
+def usage_tokens(usage: Usage) -> Tokens:
     """The other way round."""
     return (
         usage.input_tokens,

@@ -9,7 +9,7 @@ import msgspec
 from ai_batch.core.messages import Thinking, ToolCall
 from ai_batch.core.results import ChatResponse, FinishReason, ItemError
 from ai_batch.core.wire_faults import invalid
-from ai_batch.core.wire_parts import tool_call, usage_of
+from ai_batch.core.wire_parts import chat_response, tool_call
 from ai_batch.gemini.wire_faults import blocked
 
 __all__ = ["ChatBody", "ScannedBody", "chat_answer", "chat_fault", "chat_tokens"]
@@ -111,14 +111,16 @@ def chat_answer(body: ChatBody, raw: bytes) -> ChatResponse:
         content = parts[0].text or ""
     else:
         content, rare = _parts_of(parts)
-    return ChatResponse(
-        content=content,
-        finish_reason=_finish_reason(candidate.finish_reason, called="tool_calls" in rare),
-        usage=usage_of(chat_tokens(body)),
-        **rare,
-        model=body.model_version,
-        response_id=body.response_id,
-        body=raw,
+    return chat_response(
+        chat_tokens(body),
+        {
+            "content": content,
+            "finish_reason": _finish_reason(candidate.finish_reason, called="tool_calls" in rare),
+            "model": body.model_version,
+            "response_id": body.response_id,
+            "body": raw,
+            **rare,
+        },
     )
 
 

@@ -22,7 +22,7 @@ from ai_batch.core.requests import ChatRequest
 from ai_batch.core.results import ChatResponse, FinishReason, ItemError
 from ai_batch.core.wire_faults import invalid
 from ai_batch.core.wire_json import merged
-from ai_batch.core.wire_parts import arguments_text, thought, tool_call, usage_of
+from ai_batch.core.wire_parts import arguments_text, chat_response, thought, tool_call
 from ai_batch.openai.wire_parts import (
     audio_format,
     document_data,
@@ -227,25 +227,28 @@ def _tokens(body: ChatBody) -> tuple[int, int, int, int, int]:
     )
 
 
-def _answer(body: ChatBody, raw: bytes) -> ChatResponse:
+def _answer(body: ChatBody, raw: bytes, place: tuple[str, ...]) -> ChatResponse:
     choice = (body.choices or [_Choice()])[0]
     message = choice.message or _Message()
-    rare: dict[str, Any] = {}
-    # Only what is there: pydantic looks at each field that it is given.
+    rare: JSONObject = {}
     if message.tool_calls or message.function_call:
         rare["tool_calls"] = _tool_calls(message)
     if message.refusal is not None:
         rare["refusal"] = message.refusal
     if thinking := message.reasoning_content or message.reasoning:
         rare |= {"thinking": thinking, "thoughts": thought(thinking)}
-    return ChatResponse(
-        content=_content(message.content),
-        finish_reason=_finish_reason(choice.finish_reason, message, rare.get("tool_calls", ())),
-        usage=usage_of(_tokens(body)),
-        **rare,
-        model=body.model,
-        response_id=body.id,
-        body=raw,
+    calls = rare.get("tool_calls", ())
+    return chat_response(
+        _tokens(body),
+        {
+            "content": _content(message.content),
+            "finish_reason": _finish_reason(choice.finish_reason, message, calls),
+            "model": body.model,
+            "response_id": body.id,
+            "body": raw,
+            "body_at": place,
+            **rare,
+        },
     )
 
 

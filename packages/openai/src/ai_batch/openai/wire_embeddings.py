@@ -81,7 +81,7 @@ def _tokens(body: EmbeddingBody) -> tuple[int, int, int, int, int]:
     return (usage.prompt_tokens or usage.total_tokens or 0, 0, 0, 0, 0)
 
 
-def _answer(body: EmbeddingBody, raw: bytes) -> EmbeddingResponse:
+def _answer(body: EmbeddingBody, raw: bytes, place: tuple[str, ...]) -> EmbeddingResponse:
     vectors = body.data or []
     ordered = sorted(zip(_places(vectors), vectors, strict=True), key=lambda pair: pair[0])
     return EmbeddingResponse(
@@ -92,6 +92,7 @@ def _answer(body: EmbeddingBody, raw: bytes) -> EmbeddingResponse:
         model=body.model,
         response_id=body.id,
         body=raw,
+        body_at=place,
     )
 
 

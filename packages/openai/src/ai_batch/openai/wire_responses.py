@@ -187,7 +187,7 @@ def _tokens(body: ResponseBody) -> tuple[int, int, int, int, int]:
     )
 
 
-def _answer(body: ResponseBody, raw: bytes) -> ChatResponse:
+def _answer(body: ResponseBody, raw: bytes, place: tuple[str, ...]) -> ChatResponse:
     items = body.output or []
     said = [part for item in items if item.type == "message" for part in item.content or ()]
     refusal = "".join(part.refusal or "" for part in said) or None
@@ -209,6 +209,7 @@ def _answer(body: ResponseBody, raw: bytes) -> ChatResponse:
         model=body.model,
         response_id=body.id,
         body=raw,
+        body_at=place,
     )
 
 

@@ -7,6 +7,7 @@ None of these alone is enough: a row that failed with HTTP 400 has ``error: null
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar, cast
@@ -25,6 +26,8 @@ __all__ = ["Format", "Reply", "Row", "read_row"]
 BodyT = TypeVar("BodyT")
 
 _NULL = msgspec.Raw(b"null")
+
+_BODY = ("response", "body")
 
 
 class Response(msgspec.Struct, Generic[BodyT], gc=False):
@@ -86,27 +89,6 @@ def read_row(row: bytes) -> Reply:
     return Reply(envelope.custom_id, body, error, status, request_id)
 
 
-class _Plain(msgspec.Struct, gc=False):
-    custom_id: str
-    response: _Response
-    error: None = None
-
-
-_PLAIN = msgspec.json.Decoder(_Plain)
-
-
-def _plain(row: bytes) -> tuple[str, bytes] | None:
-    """Wire id and body of a row as nearly all are: no error, and the body an object; else None."""
-    try:
-        row.decode()
-        plain = _PLAIN.decode(row)
-    except (ValueError, RecursionError):
-        return None
-    body = bytes(plain.response.body)
-    good = 200 <= plain.response.status_code < 300 and body[:1] == b"{"
-    return (plain.custom_id, body) if good else None
-
-
 def _envelope(row: bytes) -> _Envelope:
     try:
         return decoded(_ENVELOPE, row)
@@ -164,27 +146,32 @@ def _loose(body: bytes) -> object:
 class Format(Generic[BodyT]):
     """How the answers of one endpoint are read: the same fields for ``scan`` and ``decode``.
 
-    ``check`` tells why a body is no answer after all, ``answer`` makes the answer of one that
-    is, ``usage`` reads only its tokens.
+    ``check`` tells why a body is no answer after all, ``tokens`` reads only its tokens.
+    ``answer`` makes the answer of one that is, given the JSON in which it stands and where.
     """
 
     rows: msgspec.json.Decoder[Row[BodyT]]
     bodies: msgspec.json.Decoder[BodyT]
     check: Callable[[BodyT], ItemError | None]
     tokens: Callable[[BodyT], tuple[int, int, int, int, int]]
-    answer: Callable[[BodyT, bytes], ChatResponse | EmbeddingResponse]
+    answer: Callable[[BodyT, bytes, tuple[str, ...]], ChatResponse | EmbeddingResponse]
 
     def scan(self, row: bytes) -> Scan:
         """Whose row it is, how it ended and its tokens. Raises ``ValueError``."""
+        if (good := self._good(row)) is None:
+            return self._scan_slowly(row)
+        return Scan(good.custom_id, None, *self.tokens(good.response.body))
+
+    def _good(self, row: bytes) -> Row[BodyT] | None:
+        """A row as nearly all are, read in one go; None for one that has to be looked at."""
         try:
             row.decode()
-            whole = decoded(self.rows, row)
-        except ValueError:
-            return self._scan_slowly(row)
+            whole = self.rows.decode(row)
+        except (ValueError, RecursionError):
+            return None
         response = whole.response
-        if not 200 <= response.status_code < 300 or self.check(response.body) is not None:
-            return self._scan_slowly(row)
-        return Scan(whole.custom_id, None, *self.tokens(response.body))
+        good = 200 <= response.status_code < 300 and self.check(response.body) is None
+        return whole if good else None
 
     def _scan_slowly(self, row: bytes) -> Scan:
         wire_id, outcome = self.decode(row)
@@ -194,12 +181,9 @@ class Format(Generic[BodyT]):
 
     def decode(self, row: bytes) -> tuple[str, Outcome]:
         """The wire id and the answer. Raises ``ValueError``."""
-        if (plain := _plain(row)) is not None:
-            wire_id, body = plain
-            outcome = self.decode_body(body)
-            # In this order: isinstance is slow for pydantic's classes where it does not hold.
-            if isinstance(outcome, ChatResponse) or not isinstance(outcome, ItemError):
-                return wire_id, outcome
+        if (good := self._good(row)) is not None:
+            with contextlib.suppress(ValueError):
+                return good.custom_id, self.answer(good.response.body, row, _BODY)
         reply = read_row(row)
         if reply.error is not None:
             return reply.wire_id, reply.error
@@ -214,6 +198,6 @@ class Format(Generic[BodyT]):
         """The answer in a body that came with status 2xx; never raises."""
         try:
             parts = tolerant(self.bodies, body)
-            return self.check(parts) or self.answer(parts, body)
+            return self.check(parts) or self.answer(parts, body, ())
         except ValueError as error:
             return invalid(f"the vendor's answer can't be read: {error}")
