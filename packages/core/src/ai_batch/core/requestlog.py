@@ -32,6 +32,9 @@ _OLD_PLACE = struct.Struct("<Q")
 
 PLACES_AT_ONCE = 1 << 12
 
+HELD = 1 << 17
+"""Bytes of lines that are handed to the file at once."""
+
 AGAIN = "the same script with the same requests brings it back"
 """What helps against damaged requests."""
 
@@ -80,17 +83,30 @@ class RequestWriter:
             opened.pop_all()
         self._places.write(places_header(folder.offsets))
         self._end = 0
+        self._held: list[bytes] = []
+        self._held_places: list[bytes] = []
+        self._written = 0
 
     def append(self, line: bytes) -> None:
         """Add one request."""
-        line += b"\n"
-        self._places.write(_PLACE.pack(self._end, zlib.crc32(line)))
-        self._lines.write(line)
-        self._end += len(line)
+        self._held_places.append(_PLACE.pack(self._end, zlib.crc32(b"\n", zlib.crc32(line))))
+        self._held.append(line)
+        self._end += len(line) + 1
+        if self._end - self._written >= HELD:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._held.append(b"")
+        self._lines.write(b"\n".join(self._held))
+        self._places.write(b"".join(self._held_places))
+        self._held.clear()
+        self._held_places.clear()
+        self._written = self._end
 
     def finish(self) -> None:
         """Have everything on disk, and close."""
-        self._places.write(_PLACE.pack(self._end, 0))
+        self._held_places.append(_PLACE.pack(self._end, 0))
+        self._flush()
         for file in (self._lines, self._places):
             sync(file)
         self.close()

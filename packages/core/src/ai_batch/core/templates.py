@@ -8,12 +8,13 @@ the request with marks in their places. A request that does not fit takes the lo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from functools import partial
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from ai_batch.core.checks import check_request
 from ai_batch.core.messages import Message, Text
@@ -37,26 +38,39 @@ _HOLE = re.compile(rb'%s|"%s-(\d+)"|\{"%s":""\}' % (WIRE_ID.encode(), *2 * (MARK
 
 _encode = msgspec.json.Encoder().encode
 
+# All that requests of one shape have in common but for the form of their messages.
+_settings = itemgetter(
+    "model",
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "stop",
+    "seed",
+    "tool_choice",
+    "reasoning_effort",
+    "output_type",
+)
+
 
 class _Line:
-    """A line with two or more holes for numbered values."""
+    """A line with holes for so many numbered values, each of which may be in it or not."""
 
-    __slots__ = ("_format", "_picked")
+    __slots__ = ("_fixed", "_in_order")
 
-    def __init__(self, line: bytes) -> None:
-        literal: list[bytes] = []
-        holes: list[int] = []
+    def __init__(self, line: bytes, count: int) -> None:
+        fixed: list[bytes] = []
+        order: list[int] = []
         end = 0
         for match in _HOLE.finditer(line):
-            literal += [line[end : match.start()].replace(b"%", b"%%"), b"%b"]
-            holes.append(_number(match))
+            order += (count + len(fixed), _number(match))
+            fixed.append(line[end : match.start()])
             end = match.end()
-        literal.append(line[end:].replace(b"%", b"%%"))
-        self._format = b"".join(literal)
-        self._picked: Callable[[tuple[bytes, ...]], tuple[bytes, ...]] = itemgetter(*holes)
+        order.append(count + len(fixed))
+        self._fixed = (*fixed, line[end:])
+        self._in_order: Callable[[tuple[bytes, ...]], tuple[bytes, ...]] = itemgetter(*order)
 
     def filled(self, values: tuple[bytes, ...]) -> bytes:
-        return self._format % self._picked(values)
+        return b"".join(self._in_order(values + self._fixed))
 
 
 def _number(match: re.Match[bytes]) -> int:
@@ -66,7 +80,7 @@ def _number(match: re.Match[bytes]) -> int:
     return 0 if match[0] == WIRE_ID.encode() else 2
 
 
-class Draw(NamedTuple):
+class Draw(msgspec.Struct, frozen=True, gc=False):
     """A request that is ready to be put into a batch.
 
     ``line`` gives what is sent for it under a wire id, ``logged`` is what is kept of it, both
@@ -104,8 +118,9 @@ class _Template:
         self.output_tokens = formats.max_output_tokens(request)
         marked = _marked(request)
         self.output_type = request.output_type
-        self._sent = _Line(formats.encode(marked, self.route, WIRE_ID))
-        self._kept = _Line(dump_request(marked))
+        count = 3 + sum(len(message.parts) for message in marked.messages)
+        self._sent = _Line(formats.encode(marked, self.route, WIRE_ID), count)
+        self._kept = _Line(dump_request(marked), count)
 
     def drawn(self, values: tuple[bytes, ...], tokens: int) -> Draw:
         """A request with these for its id, its metadata and its texts."""
@@ -148,11 +163,12 @@ class Templates:
     def __init__(self, formats: Formats) -> None:
         """Nothing is gained where the formats do not take texts as they are."""
         self._formats = formats
+        self._usable = formats.verbatim
         self._known: dict[Hashable, _Template | None] = {}
 
     def drawn(self, request: Request, identity: str) -> Draw | None:
         """The request filled in, under this id; None where it has to take the long way."""
-        if type(request) is not ChatRequest or not self._formats.verbatim:
+        if type(request) is not ChatRequest or not self._usable:
             return None
         fields = request.__dict__
         if fields["extra"] is not None or fields["tools"] is not None:
@@ -162,11 +178,13 @@ class Templates:
         for message in fields["messages"]:
             parts = message.parts
             for part in parts:
-                if type(part) is not Text or not part.text:
+                if type(part) is not Text or not (text := part.text):
                     return None
-                texts.append(part.text)
-            form += (message.role, len(parts))
-        template = self._template(request, fields, (*form,), identity)
+                texts.append(text)
+            form.append(message.role)
+            form.append(len(parts))
+        form.append(fields["metadata"] is None)
+        template = self._template(request, (*_settings(fields), *form), identity)
         if template is None:
             return None
         try:
@@ -175,23 +193,8 @@ class Templates:
             return None
         return template.drawn(values, tokens_of_texts(texts, len(fields["messages"])))
 
-    def _template(
-        self, request: ChatRequest, fields: Mapping[str, Any], form: Hashable, identity: str
-    ) -> _Template | None:
+    def _template(self, request: ChatRequest, shape: Hashable, identity: str) -> _Template | None:
         """The template of a request's shape: all that is not put into it afterwards."""
-        shape = (
-            form,
-            fields["model"],
-            fields["max_tokens"],
-            fields["temperature"],
-            fields["top_p"],
-            fields["stop"],
-            fields["seed"],
-            fields["tool_choice"],
-            fields["reasoning_effort"],
-            fields["output_type"],
-            fields["metadata"] is None,
-        )
         try:
             return self._known[shape]
         except KeyError:
@@ -214,5 +217,5 @@ class Templates:
         texts = [part.text for message in request.messages for part in _texts(message)]
         values = (_encode(request.id), _encode(request.metadata), *map(_encode, texts))
         quick, long = template.drawn(values, estimate_tokens(request)), drawn_out(formats, request)
-        same = quick.line(WIRE_ID) == long.line(WIRE_ID) and quick[:-1] == long[:-1]
-        return template if same else None
+        same = quick.line(WIRE_ID) == long.line(WIRE_ID)
+        return template if same and quick == replace(long, line=quick.line) else None

@@ -25,8 +25,7 @@ TOKENS_PER_MEDIUM = 1000
 def estimate_tokens(request: Request) -> int:
     """Input tokens of a request, estimated from its UTF-8 bytes."""
     if not isinstance(request, ChatRequest):
-        size = sum(map(_size, request.texts))
-        return int(size * MARGIN / BYTES_PER_TOKEN) + len(request.texts)
+        return int(_size(request.texts) * MARGIN / BYTES_PER_TOKEN) + len(request.texts)
     texts: list[str] = []
     media = 0
     for message in request.messages:
@@ -40,10 +39,12 @@ def estimate_tokens(request: Request) -> int:
 
 def tokens_of_texts(texts: Iterable[str], messages: int) -> int:
     """The same for the texts of so many messages."""
-    size = sum(map(_size, texts))
-    return int(size * MARGIN / BYTES_PER_TOKEN) + messages * TOKENS_PER_MESSAGE
+    return int(_size(texts) * MARGIN / BYTES_PER_TOKEN) + messages * TOKENS_PER_MESSAGE
 
 
-def _size(text: str) -> int:
-    # Python knows of each text whether it is ASCII: most are, and need not be copied.
-    return len(text) if text.isascii() else len(text.encode())
+def _size(texts: Iterable[str]) -> int:
+    size = 0
+    for text in texts:
+        # Python knows of each text whether it is ASCII: most are, and need not be copied.
+        size += len(text) if text.isascii() else len(text.encode())
+    return size

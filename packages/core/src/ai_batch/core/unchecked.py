@@ -13,8 +13,16 @@ __all__ = ["Unchecked"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-# What pydantic itself makes instances with: a model may be frozen.
-_set = object.__setattr__
+# What every model of pydantic is made of. A frozen one refuses the usual way.
+_set_fields, _set_given, _set_extra, _set_private = (
+    BaseModel.__dict__[name].__set__
+    for name in (
+        "__dict__",
+        "__pydantic_fields_set__",
+        "__pydantic_extra__",
+        "__pydantic_private__",
+    )
+)
 
 
 class Unchecked(Generic[ModelT]):
@@ -30,8 +38,8 @@ class Unchecked(Generic[ModelT]):
     def __call__(self, fields: dict[str, Any]) -> ModelT:
         """An instance with these fields, which must be valid; all that are required among them."""
         made = object.__new__(self._model)
-        _set(made, "__dict__", self._blank | fields)
-        _set(made, "__pydantic_fields_set__", set(fields))
-        _set(made, "__pydantic_extra__", None)
-        _set(made, "__pydantic_private__", None)
+        _set_fields(made, self._blank | fields)
+        _set_given(made, set(fields))
+        _set_extra(made, None)
+        _set_private(made, None)
         return made
