@@ -47,7 +47,7 @@ CORE_LAYERS = [
         "wire_schemas",
     ],
     ["places", "seals", "state", "plan", "schedule", "tokens", "prices"],
-    ["rows", "structured", "duplicates", "runtime", "checks", "intake", "telemetry"],
+    ["rows", "structured", "duplicates", "runtime", "checks", "plain_lines", "intake", "telemetry"],
     ["live"],
     ["patience", "policy", "options", "estimate", "owners"],
     ["database", "records", "migrations", "statements", "budget", "locks", "permits", "leases"],

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from ai_batch.core.errors import Problem, UsageError, mask
 from ai_batch.core.messages import JSONObject, Media
+from ai_batch.core.plain_lines import read_plain_line
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
 from ai_batch.core.wire_json import value_of
 
@@ -74,6 +75,8 @@ def read_request(item: object, index: int) -> Request | list[Problem]:
 
 
 def _read_line(line: bytes, index: int) -> Request | list[Problem]:
+    if (plain := read_plain_line(line)) is not None:
+        return plain
     try:
         fields: object = value_of(line)
     except ValueError as error:

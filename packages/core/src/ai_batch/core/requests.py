@@ -19,7 +19,7 @@ from pydantic import (
     TypeAdapter,
 )
 
-from ai_batch.core.messages import JSONObject, Message, Text, Tool, as_object
+from ai_batch.core.messages import JSONObject, Message, Tool, as_object, user
 
 __all__ = ["ChatRequest", "EmbeddingRequest", "OutputSchema", "Request", "output_schema"]
 
@@ -94,7 +94,7 @@ def _rooted(schema: JSONObject) -> JSONObject:
 
 def _as_messages(value: object) -> object:
     if isinstance(value, str):
-        return (Message(role="user", parts=(Text(text=value),)),)
+        return (user(value),)
     if isinstance(value, Message):
         return (value,)
     return value
