@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
@@ -71,6 +71,16 @@ def test_a_users_client_is_not_retried_either(
         assert make_processor(emulator, client=client).process(MESSAGES).completed == 3
     assert emulator.stats.creates_attempted == 1
     assert emulator.stats.batches_created == 1
+
+
+@pytest.mark.parametrize("spoil", ["empty", "null", "empty_object", "html"])
+def test_a_create_that_is_answered_without_an_id_is_looked_for(
+    emulator: Emulator, make_processor: MakeProcessor, spoil: Any
+) -> None:
+    """The batch may be there all the same: nothing is sent again before it is found."""
+    emulator.inject(Fault(route="batches.create", nth=1, spoil=spoil))
+    assert make_processor(emulator).process(MESSAGES).completed == 3
+    assert emulator.stats.creates_attempted == 1
 
 
 def test_azure_is_a_base_url(

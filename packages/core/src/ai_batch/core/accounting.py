@@ -158,11 +158,14 @@ class Accountant:
 
     def _add_usage(self, scan: Scan) -> None:
         usage = self.account.usage
-        usage[0] += scan.input_tokens
-        usage[1] += scan.output_tokens
-        usage[2] += scan.cached_input_tokens
-        usage[3] += scan.cache_write_tokens
-        usage[4] += scan.reasoning_tokens
+        _, _, input_, output, cached, written, reasoning = scan
+        usage[0] += input_
+        usage[1] += output
+        # Most answers have none of these.
+        if cached or written or reasoning:
+            usage[2] += cached
+            usage[3] += written
+            usage[4] += reasoning
 
     def _position(self, identity: str) -> int | None:
         index = index_of(identity, self._shard.token)

@@ -37,7 +37,9 @@ class FaultTableContract(WithLaboratory):
         assert lab.emulator.stats.batches_created - before == 3 + kind.loses
 
     @pytest.mark.parametrize("lag", [1.0, 10.0, MINUTE])
-    @pytest.mark.parametrize("loss", [{"cut": "after"}, {"status": 500, "effect": True}])
+    @pytest.mark.parametrize(
+        "loss", [{"cut": "after"}, {"status": 500, "effect": True}, {"spoil": "empty_object"}]
+    )
     def test_a_create_whose_answer_was_lost_is_never_repeated(
         self, make_lab: MakeLab, lag: float, loss: dict[str, object]
     ) -> None:
