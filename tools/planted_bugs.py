@@ -32,9 +32,9 @@ class Bug:
     tests: tuple[str, ...] = ENGINE
 
 
-def engine(name: str, module: str, old: str, new: str) -> Bug:
+def engine(name: str, module: str, old: str, new: str, tests: tuple[str, ...] = ENGINE) -> Bug:
     """A bug in the core."""
-    return Bug(name=name, file=f"{CORE}/{module}.py", old=old, new=new)
+    return Bug(name=name, file=f"{CORE}/{module}.py", old=old, new=new, tests=tests)
 
 
 def wire(name: str, folder: str, module: str, old: str, new: str) -> Bug:
@@ -188,6 +188,20 @@ BUGS: tuple[Bug, ...] = (
         "self.count <= limits.max_requests",
     ),
     engine(
+        "requests of one form are asked with the settings of the first",
+        "templates",
+        "(*_settings(fields), *form)",
+        "(*form,)",
+        ("tests/properties/test_templates.py", "packages/core/tests"),
+    ),
+    engine(
+        "every turn of a line is the user's",
+        "plain_lines",
+        '"role": turn.role,',
+        '"role": "user",',
+        ("packages/core/tests/test_plain_lines.py", "packages/core/tests"),
+    ),
+    engine(
         "results may come of a shard that was asked again",
         "reader",
         "            if not place.retried:\n                return self._make",
@@ -227,6 +241,13 @@ BUGS: tuple[Bug, ...] = (
         "wire_rows",
         "if complaint or (status is not None and not 200 <= status < 300):",
         "if complaint:",
+    ),
+    wire(
+        "a plain row with an HTTP status of failure is a success",
+        OPENAI,
+        "wire_rows",
+        "good = 200 <= response.status_code < 300 and",
+        "good = 200 <= response.status_code and",
     ),
     wire(
         "a create without an id is recorded",

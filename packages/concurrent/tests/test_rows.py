@@ -274,3 +274,11 @@ def test_a_misfit_of_half_a_character_is_kept() -> None:
     row = encode_row("t-1", ChatResponse(content="half \ud800"), 1, misfit=misfit)
 
     assert decode_row(row)[1] == misfit.model_copy(update={"raw": "half ?"})
+
+
+def test_only_the_vendors_body_is_kept() -> None:
+    """An answer of a batch has it within a row of its own."""
+    answer = ChatResponse(body=b'{"response": {"body": {"id": "x"}}}', body_at=("response", "body"))
+    _, again = decode_row(encode_row("token-1", answer, 1))
+    assert isinstance(again, ChatResponse)
+    assert (again.body, again.raw) == (b'{"id":"x"}', {"id": "x"})

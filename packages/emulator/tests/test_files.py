@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import random
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
 import pytest
+
+from ai_batch.emulator import Emulator
 
 if TYPE_CHECKING:
     from packages.emulator.tests.conftest import Lab
@@ -41,6 +44,24 @@ def test_files_of_other_purposes_stay(lab: Lab) -> None:
     assert brief.expires_at == brief.created_at + 3600
     lab.emulator.advance(hours=2)
     assert [file.id for file in lab.client.files.list()] == [kept.id]
+
+
+def test_a_download_that_nobody_reads_to_its_end_leaves_no_file_open(tmp_path: Path) -> None:
+    """Where the emulator ends in the middle of it."""
+    with Emulator(home=tmp_path) as emulator:
+        client = openai.OpenAI(base_url=emulator.openai_url, api_key="test")
+        content = ("a.bin", bytes(30_000_000))
+        file = client.files.create(file=content, purpose="user_data")
+        with client.files.with_streaming_response.content(file.id):
+            assert opened(file.id)
+            emulator.stop()
+            assert not opened(file.id)
+
+
+def opened(name: str) -> list[str]:
+    """Files of this process whose path holds the name."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [path for link in links if name in (path := str(link.readlink()))]
 
 
 def test_a_range_of_a_file_can_be_fetched(lab: Lab) -> None:

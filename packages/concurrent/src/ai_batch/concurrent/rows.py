@@ -123,7 +123,8 @@ def _row_of(identity: str, outcome: Outcome, attempts: int) -> _Row:
         row = _Row(identity, attempts, usage_tokens(outcome.usage), embedding=vectors)
     else:
         return _Row(identity, attempts, error=outcome.model_dump(exclude_none=True))
-    row.body = _line_of(outcome.body)
+    # An answer of a batch stands within its row; here the vendor's body is kept by itself.
+    row.body = _line_of(_ENCODER.encode(outcome.raw) if outcome.body_at else outcome.body)
     return row
 
 

@@ -208,10 +208,15 @@ class NamedRoute:
         damaging = None
         if self.name not in UPLOADS:
             damaging = _first(fault if is_damaging(fault) else None for fault in call.faults)
-        if damaging is None:
-            await response(scope, receive, send)
-        else:
-            await send_damaged(call.request, response, damaging)
+        try:
+            if damaging is None:
+                await response(scope, receive, send)
+            else:
+                await send_damaged(call.request, response, damaging)
+        finally:
+            # Whoever left early, the client or this server, leaves the file half read.
+            if isinstance(response, FileResponse):
+                response.close()
 
 
 NamedHandler: TypeAlias = tuple[str | None, str, str, Handler]
