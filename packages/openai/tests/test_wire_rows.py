@@ -84,6 +84,17 @@ def test_an_unusable_body_keeps_its_request_id(name: str) -> None:
     assert error.raw
 
 
+@pytest.mark.parametrize("status", [199, 302, 404, 500])
+def test_an_answer_under_a_status_of_failure_is_none(status: int) -> None:
+    """However good its body looks, the vendor says that the request has failed."""
+    body = {"choices": [{"message": {"content": "fine"}, "finish_reason": "stop"}]}
+    response = {"status_code": status, "body": body}
+    row = json.dumps({"custom_id": "a", "response": response, "error": None}).encode()
+
+    assert _failure(row).status == status
+    assert wire.scan(row, CHAT).error == _failure(row)
+
+
 @pytest.mark.parametrize(
     ("status", "retryable"),
     [
