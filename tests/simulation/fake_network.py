@@ -177,12 +177,18 @@ class FakeNetwork:
         return text in self._repeats
 
     def may_fail(self, text: str, code: str) -> bool:
-        """Whether its batch or its line was refused, or its row was lost.
+        """Whether its batch or its line was refused, or there is no row to know its batch by.
 
-        Without names a shard whose row was lost looks for it in all batches, until one is left
-        that has vanished.
+        Without names a shard then looks for its row in all batches, until one is left that has
+        vanished.
         """
-        return text in self._refused or (code == "batch_lost" and text in self._repeats)
+        return text in self._refused or (code == "batch_lost" and self._has_no_row(text))
+
+    def _has_no_row(self, text: str) -> bool:
+        rowless = (batch for batch in self.vendor.batches.values() if not batch.rows)
+        return text in self._repeats or any(
+            asked == text for batch in rowless for _, asked in batch.requests
+        )
 
     def left(self, now: float) -> list[str]:
         """Batches that run, other programs' that were cancelled, and files."""

@@ -26,6 +26,7 @@ REGRESSIONS = {
     ("fake", 303431): "a planning that nobody had come by since was taken for left behind",
     ("fake-bare", 508365): "a job whose planner had died before its mark was gone was nobody's",
     ("fake-foreign", 504111): "a row that was lost was looked for until a batch that had vanished",
+    ("fake-foreign", 615460): "a batch without a row was looked for until one that had vanished",
 }
 """Seeds that have found a fault, and which."""
 
