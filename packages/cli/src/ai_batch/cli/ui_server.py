@@ -74,7 +74,12 @@ class Server(ThreadingHTTPServer):
         """A browser that has gone away is no error; any other is told, without its request."""
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
-            sys.stderr.write(f"ai-batch: a page could not be shown: {mask(repr(error))}\n")
+            tell(error)
+
+
+def tell(error: BaseException | None) -> None:
+    """Say in the terminal why a page could not be shown."""
+    sys.stderr.write(f"ai-batch: a page could not be shown: {mask(repr(error))}\n")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -109,9 +114,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(refused.status, TEXT, f"{refused}\n")
         except LedgerError as error:
             self._send(500, TEXT, f"{mask(str(error))}\n")
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - the next page may well be made
+            tell(error)
             self._send(500, TEXT, "This page can't be made; the terminal says why.\n")
-            raise
+            self.close_connection = True
         else:
             more = {"Set-Cookie": server.gate.cookie} if by_link else {}
             if self.path.endswith("/report"):

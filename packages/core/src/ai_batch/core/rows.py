@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import IntEnum
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ai_batch.core.seals import SpoolDamaged, seal, unseal
 from ai_batch.core.transfers import LONGEST_ROW
@@ -77,10 +76,6 @@ class Place(NamedTuple):
     source: int
     retried: bool
     check: int = 0
-
-
-# What Place._make does, without a call in Python for each row.
-_place: Callable[[tuple[Any, ...]], Place] = partial(tuple.__new__, Place)
 
 
 class RowTable:
@@ -151,7 +146,7 @@ class RowTable:
 
     def __getitem__(self, position: int) -> Place:
         """One row's place."""
-        return _place(_PLACE.unpack_from(self._data, position * _PLACE.size))
+        return Place._make(_PLACE.unpack_from(self._data, position * _PLACE.size))
 
 
 def split_rows(path: Path) -> Iterator[tuple[int, bytes]]:
