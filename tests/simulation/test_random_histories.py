@@ -27,6 +27,9 @@ REGRESSIONS = {
     ("fake-bare", 508365): "a job whose planner had died before its mark was gone was nobody's",
     ("fake-foreign", 504111): "a row that was lost was looked for until a batch that had vanished",
     ("fake-foreign", 615460): "a batch without a row was looked for until one that had vanished",
+    ("anthropic", 703239): "a batch that might have been either of two shards' was asked again",
+    ("openai", 705506): "one short download of a cancelled batch was taken for all there was",
+    ("openai", 715658): "one short download of a cancelled batch was taken for all there was",
 }
 """Seeds that have found a fault, and which."""
 

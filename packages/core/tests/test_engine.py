@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +24,8 @@ from ai_batch.core import (
     RequestRefused,
     VendorFault,
 )
-from ai_batch.core.errors import ProviderError, RateLimited
-from ai_batch.core.provider import RemoteState, RemoteStatus
+from ai_batch.core.errors import ProviderError, RateLimited, RemoteNotFound
+from ai_batch.core.provider import Candidate, RemoteState, RemoteStatus, Submission
 from ai_batch.core.testing import FakeBatch, FakeProvider, FakeVendor, Fate
 
 Moment = Literal["before", "after"]
@@ -333,6 +334,28 @@ def test_a_row_that_never_comes_is_an_error_in_the_end(tmp_path: Path) -> None:
     ]
 
 
+def test_a_cut_batch_without_a_promise_is_looked_at_twice(tmp_path: Path) -> None:
+    """Its rows may end where a connection was cut: what is missing once may have been paid for."""
+    downloads = 0
+
+    def damage(_batch: FakeBatch, rows: list[bytes]) -> list[bytes]:
+        nonlocal downloads
+        downloads += 1
+        return [] if downloads == 1 else rows
+
+    class Silent(FakeProvider):
+        async def poll(self, remote_ids: Sequence[str]) -> dict[str, RemoteStatus]:
+            found = await super().poll(remote_ids)
+            return {id: replace(one, rows=None, completed=0) for id, one in found.items()}
+
+    bench = Bench(tmp_path, FakeVendor(fate=lambda _: Fate(executed=0.5), damage=damage))
+    bench.make = Silent
+
+    assert answers(bench, "a", "b", max_attempts=2) == ["answer to a #1", "batch_expired"]
+    assert downloads == 4
+    assert bench.vendor.executed == {"a": 1}
+
+
 # -- cancelling and deadlines ---------------------------------------------------------------------
 
 
@@ -414,6 +437,41 @@ def test_a_foreign_batch_is_downloaded_once(tmp_path: Path) -> None:
 
     assert answers(bench, "a", "b") == ["answer to a #1", "answer to b #1"]
     assert fetched == 1
+
+
+@pytest.mark.parametrize("gone", ["rows", "batch", "trace"])
+def test_a_batch_that_may_be_either_shards_is_lost_for_both(tmp_path: Path, gone: str) -> None:
+    """Nobody can tell any more whose requests it held: none of them is asked, and paid for, again.
+
+    One create never arrived and one did, both without an answer; then the batch's results, or
+    the batch itself, are deleted, or it isn't even listed any more.
+    """
+    vendor = FakeVendor()
+    creates = 0
+
+    async def gate(call: str, moment: Moment) -> None:
+        nonlocal creates
+        creates += call == "create" and moment == "before"
+        if call == "create" and creates <= 2 and (creates == 1 or moment == "after"):
+            raise OutcomeUnknown("cut")
+        if call == "fetch":
+            raise RemoteNotFound("deleted", status=404)
+
+    class Vanishing(FakeProvider):
+        async def find(self, submission: Submission) -> Sequence[Candidate]:
+            late = asyncio.get_running_loop().time() > 3600.0
+            return [] if gone == "trace" and late else await super().find(submission)
+
+        async def poll(self, remote_ids: Sequence[str]) -> dict[str, RemoteStatus]:
+            return await super().poll(remote_ids) if gone == "rows" else {}
+
+    bench = Bench(tmp_path, vendor, gate=gate, metadata=False, uploads=False, max_requests=1)
+    bench.make = Vanishing
+
+    found = answers(bench, "a", "b")
+
+    assert found == ["results_unavailable" if gone == "rows" else "batch_lost"] * 2
+    assert len(vendor.batches) == 1
 
 
 @pytest.mark.parametrize("call", ["upload", "create"])

@@ -79,6 +79,11 @@ def no_fence(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ledger, "change_fenced", unfenced)
 
 
+def once(*_: object) -> int:
+    """One look."""
+    return 1
+
+
 def no_refund(patch: pytest.MonkeyPatch) -> None:
     """Keeps the room of batches that have ended."""
     give = move_budget
@@ -92,13 +97,13 @@ def no_refund(patch: pytest.MonkeyPatch) -> None:
 
 def first_download(patch: pytest.MonkeyPatch) -> None:
     """Takes the first download for whole, and asks what is missing again."""
-    patch.setattr(collect, "_damaged", no)
+    patch.setattr(collect, "_downloads", once)
 
 
 def missing_rows(patch: pytest.MonkeyPatch) -> None:
     """Says nothing about requests without a row."""
     patch.setattr(Accountant, "fill", no)
-    patch.setattr(collect, "_damaged", no)
+    patch.setattr(collect, "_downloads", once)
 
 
 def any_row(patch: pytest.MonkeyPatch) -> None:

@@ -59,9 +59,10 @@ def test_a_restart_between_two_transactions_is_not_noticed(
 
 
 def test_a_server_that_is_away_for_a_moment_is_waited_for(
-    server: Server, ledger: PostgresLedger
+    server: Server, ledger: PostgresLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A transaction that has not begun begins a moment later."""
+    """A transaction that has not begun begins a moment later, however slowly the server starts."""
+    monkeypatch.setattr(database, "WAITS", (0.05, *[0.5] * 120))
     server.stop()
     thread = threading.Timer(0.3, server.start)
     thread.start()

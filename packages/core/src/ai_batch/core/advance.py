@@ -43,6 +43,9 @@ NOT_SENT = (ShardState.PLANNED, ShardState.RESERVED, ShardState.UPLOADED)
 UNSEEN = "unseen"
 """The detail of a shard that says since when the vendor has not known its batch."""
 
+SUSPECTS = "suspects"
+"""The detail of a shard that names the batches which may be its, while others look at them."""
+
 UNDER_WAY = (RemoteState.PENDING, RemoteState.RUNNING)
 
 
@@ -191,6 +194,13 @@ class Advancer(Steps):
         look_at = (shard.cancel_at or 0.0) + min(CALLED_OFF, self._policy.settle_wait)
         if self._ledger.now() < look_at:
             return await self._update(shard, next_at=look_at)
+        return await self._not_found(shard, cancelling=cancelling)
+
+    async def _not_found(self, shard: Shard, *, cancelling: bool) -> Shard:
+        """Send it again, unless a batch that may have been its is gone."""
+        if suspects := await self._suspects(shard):
+            gone = RemoteNotFound(f"{suspects} may have been its batch, and is not known any more")
+            return await self._collector.lose(shard, gone, code="batch_lost")
         if cancelling:
             return await self._collector.give_up(shard)
         logger.warning("%s: its create call never took effect; sending it again", shard.name)
@@ -209,9 +219,17 @@ class Advancer(Steps):
         found = await self._blocking(self._ledger.adopt, shard, candidates, **changes)
         if found is None:
             # Other shards are looking whether these are theirs: until they know, wait.
-            return await self._wait(shard, None)
+            known = (shard.details.get(SUSPECTS) or "").split()
+            suspects = " ".join(dict.fromkeys([*known, *(one.remote_id for one in candidates)]))
+            return await self._wait(shard, None, details={**shard.details, SUSPECTS: suspects})
         logger.info("%s: found its batch %s at the provider", shard.name, found.remote_id)
         return found
+
+    async def _suspects(self, shard: Shard) -> str:
+        """The batches that may have been its and are gone, with nobody knowing whose they were."""
+        rejected = await self._blocking(self._ledger.rejected, shard)
+        suspects = (shard.details.get(SUSPECTS) or "").split()
+        return ", ".join(suspect for suspect in suspects if suspect not in rejected)
 
     # -- at the provider --------------------------------------------------------------------
 

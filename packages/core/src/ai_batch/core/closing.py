@@ -95,15 +95,19 @@ class ShardCloser:
         to: ShardState,
         *,
         faults: Sequence[VendorFault] = (),
+        released: bool = False,
         **child_changes: int,
     ) -> Shard:
+        """``released`` leaves its batch to other shards, which may look whether it is theirs."""
         account = accountant.write()
         children = self._children(shard, accountant, child_changes) if account.retry else []
         retried = len(account.retry)
+        changes = {"remote_id": None} if released else {}
         moved = self._ledger.move(
             shard,
             to,
             children=children,
+            **changes,
             ok=account.ok,
             failed=account.failed,
             retried=retried,
@@ -154,11 +158,16 @@ class ShardCloser:
         return await self._blocking(self._fail_all, shard, CANCELLED)
 
     def _fail_all(
-        self, shard: Shard, error: ItemError, to: ShardState = ShardState.FAILED
+        self,
+        shard: Shard,
+        error: ItemError,
+        to: ShardState = ShardState.FAILED,
+        *,
+        released: bool = False,
     ) -> Shard:
         accountant = self._accountant(shard)
         accountant.fill(error)
-        return self._end(shard, accountant, to)
+        return self._end(shard, accountant, to, released=released)
 
     def _accountant(self, shard: Shard) -> Accountant:
         return Accountant(self._guarded(shard), shard, self._formats, retries_left=False)

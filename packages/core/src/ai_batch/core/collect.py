@@ -31,6 +31,10 @@ DOWNLOADS = 4
 """How often rows are downloaded while some are missing or can't be read: a connection that is
 cut can end without any error where no length was announced."""
 
+SECOND_LOOK = 2
+"""How often rows of a batch that was cut short are downloaded where nobody tells how many there
+are: what the first download lacks may have been lost on the way, and would be paid for again."""
+
 SURELY_FOREIGN = 2
 """Rows of somebody else's, with none of ours, by which a batch is known to be another program's:
 a single stray row was seen in batches of one's own."""
@@ -104,11 +108,13 @@ class Collector(ShardCloser):
             account = accountant.account
             harm = account.harm
             least = harm if least is None else min(harm, least)
-            if not _damaged(shard, account) or (download >= DOWNLOADS and harm == least):
+            looks = _downloads(shard, account)
+            if download >= looks and harm == least:
                 return accountant
             if shard.adopted and account.foreign >= SURELY_FOREIGN and not account.rows:
                 return accountant
-            logger.warning("%s: %s; downloading again", shard.name, _damage(account))
+            level = logging.WARNING if looks > SECOND_LOOK else logging.INFO
+            logger.log(level, "%s: %s; downloading again", shard.name, _damage(account))
             await self._runtime.sleep(backoff(download, self._runtime.random(), cap=10.0))
         raise ProviderUnavailable(f"{shard.name}: every download of its rows is another one")
 
@@ -186,7 +192,8 @@ class Collector(ShardCloser):
     async def lose(self, shard: Shard, error: ProviderError, code: str = UNAVAILABLE) -> Shard:
         """End a shard whose results the vendor does not hand out any more.
 
-        They may have been paid for: what is lost is not asked again by itself.
+        They may have been paid for: what is lost is not asked again by itself. A batch that the
+        shard had taken for its own on suspicion stays under suspicion: it may be another's.
         """
         logger.error("%s: the results of batch %s are lost: %s", shard.name, shard.remote_id, error)
         lost = ItemError(
@@ -195,7 +202,8 @@ class Collector(ShardCloser):
             status=error.status,
             request_id=error.request_id,
         )
-        return await self._blocking(self._fail_all, shard, lost, ShardState.COLLECTED)
+        to = ShardState.FAILED if shard.state is ShardState.INTENT else ShardState.COLLECTED
+        return await self._blocking(self._fail_all, shard, lost, to, released=shard.adopted)
 
     async def split(self, shard: Shard) -> Shard:
         """Leave a shard that is too large for the vendor's queue to two halves of it."""
@@ -227,16 +235,19 @@ class Collector(ShardCloser):
         )
 
 
-def _damaged(shard: Shard, account: Account) -> bool:
+def _downloads(shard: Shard, account: Account) -> int:
+    """How often rows like these are downloaded before they are taken for all that there are."""
     if account.unreadable or account.doubtful:
-        return True
+        return DOWNLOADS
     if not account.missing:
-        return False
+        return 1
     promised = shard.rows_expected
     if promised is None:
-        # No promise, as a cancelled batch's counts may be wrong, but worth another look.
+        # No promise, as a cut batch's counts may be wrong, but worth another look.
         promised = shard.live_completed + shard.live_failed
-    return shard.cut is None or account.rows < promised
+    if shard.cut is None or account.rows < promised:
+        return DOWNLOADS
+    return SECOND_LOOK if shard.rows_expected is None else 1
 
 
 def _damage(account: Account) -> str:
