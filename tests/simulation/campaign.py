@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -58,6 +59,12 @@ def _blocks(first: int, seeds: int) -> Iterator[tuple[int, int]]:
         yield start, min(BLOCK, first + seeds - start)
 
 
+def _collect_rarely() -> None:
+    """A history leaves little behind, and looking for it takes a tenth of the time."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 def run(first: int, seeds: int, provider: str | None, processes: int) -> Tally:
     """Live through all histories, in several processes."""
     total = Tally()
@@ -65,7 +72,8 @@ def run(first: int, seeds: int, provider: str | None, processes: int) -> Tally:
         for start, count in _blocks(first, seeds):
             total.add(run_block(start, count, provider))
         return total
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_collect_rarely) as pool:
         works = [
             pool.submit(run_block, start, count, provider) for start, count in _blocks(first, seeds)
         ]
