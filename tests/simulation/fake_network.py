@@ -42,6 +42,7 @@ class FakeNetwork:
         self._refused: set[str] = set()
         self._repeats: set[str] = set()
         self._lost: set[bytes] = set()
+        self._vanished = False
 
     # -- what goes wrong at the vendor ----------------------------------------------------------
 
@@ -65,6 +66,7 @@ class FakeNetwork:
             return Fate(seconds=seconds, state=RemoteState.REFUSED)
         if kind == "vanished":
             self._refused.update(texts)
+            self._vanished = True
             return Fate(seconds=seconds, state=RemoteState.REFUSED, known_after=NEVER)
         if kind == "lines":
             line = 1 + int(self._dice.fraction("line") * len(texts))
@@ -180,9 +182,11 @@ class FakeNetwork:
         """Whether its batch or its line was refused, or there is no row to know its batch by.
 
         Without names a shard then looks for its row in all batches, until one is left that has
-        vanished.
+        vanished. One that has may have been that of any create call without an answer.
         """
-        return text in self._refused or (code == "batch_lost" and self._has_no_row(text))
+        vanished = self._vanished and not self._world.plan.metadata
+        lost = code == "batch_lost" and (vanished or self._has_no_row(text))
+        return text in self._refused or lost
 
     def _has_no_row(self, text: str) -> bool:
         rowless = (batch for batch in self.vendor.batches.values() if not batch.rows)

@@ -28,6 +28,8 @@ REGRESSIONS = {
     ("fake-foreign", 504111): "a row that was lost was looked for until a batch that had vanished",
     ("fake-foreign", 615460): "a batch without a row was looked for until one that had vanished",
     ("anthropic", 703239): "a batch that might have been either of two shards' was asked again",
+    ("fake-bare", 804476): "one of two shards that a vanished batch may have been was asked again",
+    ("anthropic", 803409): "a batch that was known to be another program's was thought to be gone",
     ("openai", 705506): "one short download of a cancelled batch was taken for all there was",
     ("openai", 715658): "one short download of a cancelled batch was taken for all there was",
 }

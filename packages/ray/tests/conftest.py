@@ -75,6 +75,8 @@ def cluster(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             logging_level="error",
         )
         data.DataContext.get_current().enable_progress_bars = False
+        # Else Ray cuts a file of ten rows into two hundred blocks, most of them empty.
+        data.DataContext.get_current().read_op_min_num_blocks = 4
         logs = Path(context.address_info["session_dir"]) / "logs"
         yield Cluster(context.address_info["gcs_address"], logs, data)
         library.shutdown()

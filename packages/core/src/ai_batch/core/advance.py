@@ -198,7 +198,11 @@ class Advancer(Steps):
 
     async def _not_found(self, shard: Shard, *, cancelling: bool) -> Shard:
         """Send it again, unless a batch that may have been its is gone."""
-        if suspects := await self._suspects(shard):
+        try:
+            suspects = await self._suspects(shard)
+        except TRANSIENT as error:
+            return await self._wait(shard, error)
+        if suspects:
             gone = RemoteNotFound(f"{suspects} may have been its batch, and is not known any more")
             return await self._collector.lose(shard, gone, code="batch_lost")
         if cancelling:
@@ -228,8 +232,10 @@ class Advancer(Steps):
     async def _suspects(self, shard: Shard) -> str:
         """The batches that may have been its and are gone, with nobody knowing whose they were."""
         rejected = await self._blocking(self._ledger.rejected, shard)
-        suspects = (shard.details.get(SUSPECTS) or "").split()
-        return ", ".join(suspect for suspect in suspects if suspect not in rejected)
+        suspects = {*(shard.details.get(SUSPECTS) or "").split()} - rejected
+        # One that is still there has been looked at meanwhile, and holds another's requests.
+        known = await self._provider.poll(sorted(suspects)) if suspects else {}
+        return ", ".join(sorted(suspects - known.keys()))
 
     # -- at the provider --------------------------------------------------------------------
 
