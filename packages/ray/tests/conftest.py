@@ -60,6 +60,8 @@ def cluster(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         patch.setenv("PYTHONPATH", str(plugins))
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # Else its processes step back behind all other tests, and take minutes.
+        patch.setenv("RAY_worker_niceness", "0")
         import ray
         import ray.data
 

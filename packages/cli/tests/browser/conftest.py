@@ -84,9 +84,9 @@ class Tab:
             self.page.wait_for_timeout(50)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A running Chromium."""
+    """A running Chromium; its event loop would be in the way of the tests behind these."""
     assert CHROMIUM, "there is no Chromium: apt-get install chromium"
     library = importlib.import_module("playwright.sync_api")
     # Chromium's own sandbox can't be set up by root.
