@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tools.planted_bugs import BUGS, Bug
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
@@ -206,3 +207,9 @@ def test_no_committed_file_knows_one_machine() -> None:
 def test_the_matrix_runs_the_python_that_it_names() -> None:
     """Environments that share a folder would all run on the first one's Python, and pass."""
     assert "{}.{}".format(*sys.version_info) == os.environ["EXPECTED_PYTHON"]
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_bug_to_plant_has_its_place(bug: Bug) -> None:
+    """The one place that it changes is there, however the code around it has been rewritten."""
+    assert (ROOT / bug.file).read_text("utf-8").count(bug.old) == 1

@@ -160,8 +160,20 @@ BUGS: tuple[Bug, ...] = (
     engine(
         "a damaged download is settled for",
         "collect",
-        "if not _damaged(shard, account) or",
-        "if True or",
+        "if download >= looks and harm == least:",
+        "if True:",
+    ),
+    engine(
+        "rows of a batch that was cut are looked at once",
+        "collect",
+        "SECOND_LOOK = 2",
+        "SECOND_LOOK = 1",
+    ),
+    engine(
+        "a batch that may be either of two shards' is lost with one",
+        "collect",
+        "released=shard.adopted",
+        "released=False",
     ),
     engine(
         "the last row of a request counts, not the answered one",
