@@ -223,16 +223,16 @@ class Advancer(Steps):
         found = await self._blocking(self._ledger.adopt, shard, candidates, **changes)
         if found is None:
             # Other shards are looking whether these are theirs: until they know, wait.
-            known = (shard.details.get(SUSPECTS) or "").split()
-            suspects = " ".join(dict.fromkeys([*known, *(one.remote_id for one in candidates)]))
-            return await self._wait(shard, None, details={**shard.details, SUSPECTS: suspects})
+            suspects = _suspects_of(shard) | {candidate.remote_id for candidate in candidates}
+            noted = {**shard.details, SUSPECTS: " ".join(sorted(suspects))}
+            return await self._wait(shard, None, details=noted)
         logger.info("%s: found its batch %s at the provider", shard.name, found.remote_id)
         return found
 
     async def _suspects(self, shard: Shard) -> str:
         """The batches that may have been its and are gone, with nobody knowing whose they were."""
         rejected = await self._blocking(self._ledger.rejected, shard)
-        suspects = {*(shard.details.get(SUSPECTS) or "").split()} - rejected
+        suspects = _suspects_of(shard) - rejected
         # One that is still there has been looked at meanwhile, and holds another's requests.
         known = await self._provider.poll(sorted(suspects)) if suspects else {}
         return ", ".join(sorted(suspects - known.keys()))
@@ -360,6 +360,10 @@ class Advancer(Steps):
         self._folder.file(shard.name, "input.jsonl").unlink(missing_ok=True)
         self._folder.sweep(shard.name)
         return await self._update(shard, cleaned=True)
+
+
+def _suspects_of(shard: Shard) -> set[str]:
+    return set((shard.details.get(SUSPECTS) or "").split())
 
 
 def _fault_of(error: ProviderError) -> list[VendorFault]:
