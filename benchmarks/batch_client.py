@@ -1,6 +1,7 @@
 """One job in a process of its own: plan to results of N requests.
 
-Chat requests are of about 1 KB; embedding requests are read into numpy arrays.
+Chat requests are of about 1 KB; embedding requests are read into numpy arrays. With ``--file``
+the chat requests are lines of a JSONL file, as large jobs have them, else objects made on the way.
 
 Prints one line of JSON. The processor time is this process's alone, so that the emulator, which
 runs in another one, is not in it; memory is the highest above what the imports took.
@@ -19,6 +20,7 @@ from typing import Any
 
 from ai_batch.anthropic import AnthropicProcessor
 from ai_batch.core import ChatRequest, EmbeddingRequest, NativeProcessor, Request, Result, user
+from ai_batch.core.intake import Requests
 from ai_batch.emulator.remote import RemoteEmulator
 from ai_batch.gemini import GeminiProcessor
 from ai_batch.openai import OpenAIProcessor
@@ -74,6 +76,16 @@ def requests(count: int, kind: str) -> Iterator[Request]:
             )
 
 
+def written(folder: Path, count: int) -> Path:
+    """A JSONL file of the same chat requests."""
+    path = folder / "requests.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(count):
+            asked = {"role": "user", "content": f"{number}: {TEXT}"}
+            file.write(json.dumps({"id": f"request-{number}", "messages": [asked]}) + "\n")
+    return path
+
+
 def is_answered(result: Result) -> bool:
     """Look at the answer as a user would: its text, or its vectors in an array."""
     if result.embedding is not None:
@@ -88,6 +100,7 @@ def main() -> None:
     parser.add_argument("--provider", choices=PROVIDERS, default="openai")
     parser.add_argument("--kind", choices=("chat", "embedding"), default="chat")
     parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--file", action="store_true", help="chat requests from a JSONL file")
     arguments = parser.parse_args()
     for name in (*BY_ALL, *IMPORTED_WHEN_USED[arguments.provider]):
         importlib.import_module(name)
@@ -96,8 +109,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         emulator = RemoteEmulator(arguments.url)
         processor = PROVIDERS[arguments.provider](emulator, api_key="test", home=home)
+        asked: Requests = requests(arguments.count, arguments.kind)
+        if arguments.file:
+            asked = written(Path(home), arguments.count)
         started, cpu = time.perf_counter(), processor_seconds()
-        job = processor.submit(requests(arguments.count, arguments.kind))
+        job = processor.submit(asked)
         submitted = processor_seconds()
         response = job.join()
         joined = processor_seconds()
@@ -106,6 +122,7 @@ def main() -> None:
         figures = {
             "provider": arguments.provider,
             "requests": arguments.count,
+            "from_file": arguments.file,
             "answered": answered,
             "wall_s": time.perf_counter() - started,
             "cpu_s": ended - cpu,

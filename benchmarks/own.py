@@ -34,6 +34,7 @@ IMPORTS = (
 
 TITLES = {
     "chat": "Chat requests of 1 KB",
+    "file": "Chat requests of 1 KB, lines of a JSONL file",
     "embedding": "Embeddings of 1,536 dimensions, into numpy",
 }
 
@@ -88,7 +89,8 @@ def jobs(kind: str, providers: list[str], counts: list[int], runs: int) -> None:
     client = str(HERE / "batch_client.py")
     with Emulator.spawn(answer="canned", track_items=False) as emulator:
         for _, count, provider in itertools.product(range(runs), counts, providers):
-            command = [client, "--url", emulator.url, "--count", str(count), "--kind", kind]
+            what = ["--file"] if kind == "file" else ["--kind", kind]
+            command = [client, "--url", emulator.url, "--count", str(count), *what]
             figures: dict[str, Any] = json.loads(python(*command, "--provider", provider))
             rows.append(_row(figures))
     names = ["provider", "requests", "batches", "wall s", "processor s"]
@@ -159,7 +161,8 @@ def main() -> None:
     arguments = parser.parse_args()
     imports(5)
     schedules()
-    jobs("chat", arguments.providers, arguments.count, arguments.runs)
+    for kind in ("chat", "file"):
+        jobs(kind, arguments.providers, arguments.count, arguments.runs)
     calls = [("loop", 2000, 100), ("client", 8000, 100), ("ai-batch", 8000, 100)]
     live(0.0, calls, arguments.runs)
     live(0.5, [("client", 10_000, 500), ("ai-batch", 10_000, 500)], arguments.runs)

@@ -57,6 +57,7 @@ CORE_LAYERS = [
         "requestlog",
         "parts",
         "templates",
+        "inputs",
         "planner",
         "planning",
         "accounting",

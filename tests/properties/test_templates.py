@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from ai_batch.core import ChatRequest, Message, assistant, system, user
 from ai_batch.core.checks import check_request
-from ai_batch.core.messages import Text
+from ai_batch.core.messages import Role, Text
+from ai_batch.core.plain_lines import PlainRequest, PlainTurn
 from ai_batch.core.provider import Formats
 from ai_batch.core.templates import WIRE_ID, Templates, drawn_out
 from ai_batch.core.testing import FakeProvider, FakeVendor
@@ -34,6 +35,16 @@ SUBJECTS = {
 WORDS = st.text(min_size=1) | st.sampled_from(
     ['"', "\\", "%s %d %", "\x00\x1f\x7f", "\u2028", "{}", "null", WIRE_ID, "é𝄞", " "]
 )
+
+
+ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+
+SETTINGS: list[dict[str, Any]] = [
+    {},
+    {"id": "q1", "metadata": {"row": "1", "é": '"'}},
+    {"metadata": {}, "max_tokens": 5, "temperature": 0.5, "stop": ("a", "b")},
+    {"model": "m", "seed": 7, "tool_choice": "none"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +117,32 @@ def test_plain_requests_have_templates(formats: dict[str, Formats], name: str, w
     request = ChatRequest(model="some-model", **PLAIN[what])
 
     assert expect_same(Templates(formats[name]), formats[name], request)
+
+
+@pytest.mark.parametrize("name", [*SUBJECTS, "fake"])
+@given(turns=st.lists(st.tuples(st.sampled_from(ROLES), WORDS), min_size=1, max_size=3))
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_a_line_comes_to_what_its_request_comes_to(
+    formats: dict[str, Formats],
+    name: str,
+    settings: dict[str, Any],
+    turns: list[tuple[Role, str]],
+) -> None:
+    """One that is planned as it was read is sent, kept and counted as the request that it is."""
+    read = PlainRequest([PlainTurn(*turn) for turn in turns], **settings)
+    identity = read.id or "req_7"
+    apart, shared = Templates(formats[name]), Templates(formats[name])
+    learned_from_request = shared.drawn(read.request(), identity)
+
+    quick = apart.drawn(read, identity)
+    known = shared.drawn(read, identity)
+
+    if quick is None or known is None or learned_from_request is None:
+        assert quick is known is learned_from_request is None
+        return
+    for other in (known, learned_from_request):
+        assert quick == replace(other, line=quick.line)
+        assert quick.line("00ff-12") == other.line("00ff-12")
 
 
 def test_requests_that_all_differ_in_form_fill_no_memory(formats: dict[str, Formats]) -> None:

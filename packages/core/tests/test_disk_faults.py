@@ -111,7 +111,7 @@ class BadDisk:
             raw = Raw(really_open(path).detach(), self, path)  # type: ignore[attr-defined]
             return io.BufferedWriter(raw, 1 << 20)
 
-        for module in ("spool", "requestlog", "planner"):
+        for module in ("spool", "requestlog", "inputs"):
             patch.setattr(f"ai_batch.core.{module}.open_private", open_private)
 
     def _transaction(self) -> type[database_module._SQLiteTransaction]:

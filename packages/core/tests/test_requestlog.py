@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ai_batch.core import ChatRequest, EmbeddingRequest
-from ai_batch.core.requestlog import RequestLog, RequestWriter, dump_request
+from ai_batch.core.requestlog import RequestLog, RequestWriter, dump_request, head_of
 from ai_batch.core.seals import SpoolDamaged
 from ai_batch.core.spool import JobFolder
 
@@ -49,7 +49,9 @@ def test_requests_are_read_by_their_index(
             assert log.id(index) == asked[index].id
             assert log.head(index).metadata == asked[index].metadata
         assert list(log.ids(0)) == [request.id for request in asked]
-        assert [head.metadata for head in log.heads(0)] == [request.metadata for request in asked]
+        assert [head_of(line).metadata for line in log.lines(0)] == [
+            request.metadata for request in asked
+        ]
         assert list(log.ids(len(asked) // 2)) == [r.id for r in asked[len(asked) // 2 :]]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -10,15 +11,39 @@ from pydantic import BaseModel, ValidationError
 from ai_batch.core import ChatResponse, Usage, user
 from ai_batch.core.messages import Message, Text, ToolCall
 from ai_batch.core.unchecked import Unchecked
-from ai_batch.core.wire_parts import chat_response
+from ai_batch.core.wire_parts import chat_response, usage_of
+
+FIELDS: dict[str, Any] = {
+    "content": "a",
+    "finish_reason": "length",
+    "model": "m",
+    "response_id": "x",
+    "body": b"{}",
+    "body_at": ("a",),
+}
+"""What every answer has."""
 
 CASES: list[tuple[BaseModel, BaseModel]] = [
     (Unchecked(Text)({"text": "a"}), Text(text="a")),
     (user("a", "é"), Message(role="user", parts=("a", "é"))),
     (user(), Message(role="user", parts=())),
     (
-        chat_response((3, 4, 0, 0, 0), {"content": "a", "body": b"{}"}),
-        ChatResponse(content="a", body=b"{}", usage=Usage(input_tokens=3, output_tokens=4)),
+        chat_response((3, 4, 0, 0, 0), {**FIELDS}, {}),
+        ChatResponse(**FIELDS, usage=Usage(input_tokens=3, output_tokens=4)),
+    ),
+    (
+        chat_response((3, 4, 1, 0, 2), {**FIELDS}, {"refusal": "no"}),
+        ChatResponse(
+            **FIELDS,
+            refusal="no",
+            usage=Usage(
+                input_tokens=3,
+                output_tokens=4,
+                cached_input_tokens=1,
+                cache_write_tokens=0,
+                reasoning_tokens=2,
+            ),
+        ),
     ),
 ]
 
@@ -42,6 +67,17 @@ def test_what_is_made_stays_as_it_is() -> None:
     """A frozen model is frozen, however it came to be."""
     with pytest.raises(ValidationError, match="frozen"):
         user("a").role = "system"
+
+
+def test_a_changed_copy_has_a_record_of_its_own() -> None:
+    """Which fields were given is shared by instances, but never by one and its changed copy."""
+    made = usage_of((1, 2, 0, 0, 0))
+
+    changed = made.model_copy(update={"reasoning_tokens": 3})
+
+    assert changed.model_fields_set == {"input_tokens", "output_tokens", "reasoning_tokens"}
+    assert made.model_fields_set == {"input_tokens", "output_tokens"}
+    assert usage_of((5, 6, 0, 0, 0)).model_fields_set == {"input_tokens", "output_tokens"}
 
 
 def test_one_instance_has_nothing_of_another() -> None:

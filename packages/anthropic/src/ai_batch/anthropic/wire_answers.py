@@ -108,8 +108,8 @@ def answer_of(message: MessageBody, body: bytes, place: tuple[str, ...] = ()) ->
             "response_id": message.id,
             "body": body,
             "body_at": place,
-            **rare,
         },
+        rare,
     )
 
 

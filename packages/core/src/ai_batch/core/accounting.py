@@ -121,7 +121,8 @@ class Accountant:
         except UNREADABLE:
             account.unreadable += 1
             return
-        position = self._position(scan.wire_id)
+        index = index_of(scan.wire_id, self._shard.token)
+        position = None if index is None else self._place_of(index)
         if position is None:
             self._take_part(
                 scan, Place(offset, len(row), source, retried=False, check=check_of(row))
@@ -166,10 +167,6 @@ class Accountant:
             usage[2] += cached
             usage[3] += written
             usage[4] += reasoning
-
-    def _position(self, identity: str) -> int | None:
-        index = index_of(identity, self._shard.token)
-        return None if index is None else self._place_of(index)
 
     def _place_of(self, index: int) -> int | None:
         return position_of(self._members, index)

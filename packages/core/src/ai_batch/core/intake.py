@@ -12,11 +12,19 @@ from pydantic import BaseModel, ValidationError
 
 from ai_batch.core.errors import Problem, UsageError, mask
 from ai_batch.core.messages import JSONObject, Media
-from ai_batch.core.plain_lines import read_plain_line
+from ai_batch.core.plain_lines import PlainRequest, read_plain_fields, read_plain_line
 from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
 from ai_batch.core.wire_json import value_of
 
-__all__ = ["RequestLike", "Requests", "SyncRequests", "items_of", "load_media", "read_request"]
+__all__ = [
+    "RequestLike",
+    "Requests",
+    "SyncRequests",
+    "items_of",
+    "load_media",
+    "read_plain_item",
+    "read_request",
+]
 
 RequestLike: TypeAlias = Request | dict[str, Any] | str
 """A request, its fields as a dict, or a string: one user message."""
@@ -59,6 +67,18 @@ def _iterate(requests: object) -> Iterable[object]:
     return cast("Iterable[object]", requests)
 
 
+def read_plain_item(item: object) -> PlainRequest | None:
+    """The request of an item that holds nothing but texts and numbers.
+
+    None for all others, and for whatever ``read_request`` would have to look at more closely.
+    """
+    if type(item) is bytes:
+        return read_plain_line(item)
+    if type(item) is str:
+        return PlainRequest(item)
+    return read_plain_fields(cast("JSONObject", item)) if type(item) is dict else None
+
+
 def read_request(item: object, index: int) -> Request | list[Problem]:
     """The request of an item, or what is wrong with it."""
     if isinstance(item, _REQUESTS):
@@ -76,7 +96,7 @@ def read_request(item: object, index: int) -> Request | list[Problem]:
 
 def _read_line(line: bytes, index: int) -> Request | list[Problem]:
     if (plain := read_plain_line(line)) is not None:
-        return plain
+        return plain.request()
     try:
         fields: object = value_of(line)
     except ValueError as error:

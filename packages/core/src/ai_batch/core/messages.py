@@ -243,9 +243,9 @@ class Message(_Value):
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
-_make_text = Unchecked(Text)
+_make_text, _TEXT = Unchecked(Text), {"text"}
 
-_make_message = Unchecked(Message)
+_make_message, _MESSAGE = Unchecked(Message), {"role", "parts"}
 
 
 def _message(role: Role, parts: tuple[PartLike, ...]) -> Message:
@@ -254,8 +254,8 @@ def _message(role: Role, parts: tuple[PartLike, ...]) -> Message:
         # Half a surrogate is pydantic's to judge: not all of its versions refuse it.
         if type(part) is not str or not (part.isascii() or _encodes(part)):
             return Message(role=role, parts=parts)
-        texts.append(_make_text({"text": part}))
-    return _make_message({"role": role, "parts": (*texts,)})
+        texts.append(_make_text({"text": part}, _TEXT))
+    return _make_message({"role": role, "parts": (*texts,)}, _MESSAGE)
 
 
 def _encodes(text: str) -> bool:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import IO
 
 import msgspec
 
@@ -19,27 +17,19 @@ from ai_batch.core.checks import check_request
 from ai_batch.core.disk import of_disk
 from ai_batch.core.duplicates import IdIndex
 from ai_batch.core.errors import MAX_PROBLEMS, Problem, UsageError
-from ai_batch.core.intake import load_media, read_request
+from ai_batch.core.inputs import RouteInputs, RouteTotals
+from ai_batch.core.intake import load_media, read_plain_item, read_request
 from ai_batch.core.places import wire_id
+from ai_batch.core.plain_lines import PlainRequest
 from ai_batch.core.plan import Draft, ShardCutter
 from ai_batch.core.provider import Formats, Limits, Route
 from ai_batch.core.requestlog import RequestLog, RequestWriter
 from ai_batch.core.requests import OutputSchema, Request, output_schema
-from ai_batch.core.spool import JobFolder, LineWriter, open_private, sync, write_members
+from ai_batch.core.spool import JobFolder
 from ai_batch.core.state import Shard, ShardState, token_for
 from ai_batch.core.templates import Draw, Templates, drawn_out
 
 __all__ = ["Plan", "Planner", "RouteTotals"]
-
-
-@dataclass(slots=True)
-class RouteTotals:
-    """What a plan holds on one route; tokens are estimated, output tokens where asked for."""
-
-    requests: int = 0
-    batches: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,10 +69,9 @@ class Planner:
         self._templates = Templates(provider)
         self._ids = IdIndex(folder.path)
         self._log = RequestWriter(folder)
-        self._inputs: dict[Route, tuple[str, IO[bytes], LineWriter]] = {}
+        self._inputs: dict[Route, RouteInputs] = {}
         self._digest = _fingerprint_of(provider, salt)
         self._drafts: list[Draft] = []
-        self._routes: dict[Route, RouteTotals] = {}
         self._types: dict[str, object] = {}
         self._structured = False
         self._problems: list[Problem] = []
@@ -104,14 +93,24 @@ class Planner:
     def _add(self, item: object) -> None:
         index = self._index
         self._index += 1
+        plain = read_plain_item(item)
+        draw = None if plain is None else self._templates.drawn(plain, _identity(plain, index))
+        if plain is None or draw is None:
+            self._add_whole(item, index)
+        else:
+            identity = _identity(plain, index)
+            self._ids.add(identity)
+            self._place(draw, identity, index)
+
+    def _add_whole(self, item: object, index: int) -> None:
+        """Take an item that is not plain, or has no template."""
         read = read_request(item, index)
         if isinstance(read, list):
             self._report(read, read[0].id or "", index)
             return
-        identity = read.id or f"req_{index}"
+        identity = _identity(read, index)
         self._ids.add(identity)
-        quick = self._templates.drawn(read, identity)
-        draw = self._drawn_out(read, identity) if quick is None else quick
+        draw = self._templates.drawn(read, identity) or self._drawn_out(read, identity)
         if isinstance(draw, list):
             self._report(draw, identity, index)
         else:
@@ -143,63 +142,34 @@ class Planner:
 
     def _place(self, draw: Draw, identity: str, index: int) -> None:
         route = draw.route
-        token = self._inputs[route][0] if route in self._inputs else "0" * 16
-        line = draw.line(wire_id(token, index))
-        if (problem := self._too_large(route, len(line) + 1, draw.inputs)) is not None:
+        inputs = self._inputs.get(route) or self._new_route(route)
+        line = draw.line(wire_id(inputs.token, index))
+        size = len(line) + 1
+        if (problem := inputs.refusal(size, draw.inputs)) is not None:
             self._report([problem], identity, index)
             return
-        draft, closed = self._cutter.place(index, route, len(line) + 1, draw.inputs, draw.tokens)
+        draft, closed = self._cutter.place(index, route, size, draw.inputs, draw.tokens)
         if closed is not None:
-            self._close(closed)
+            inputs.close(closed)
         if draft.count == 1:
-            line = draw.line(wire_id(self._open(draft), index))
-        self._write(draw, line)
-        self._count(draw)
-
-    def _too_large(self, route: Route, size: int, inputs: int) -> Problem | None:
-        limits = self._cutter.limits(route)
-        if size > limits.max_bytes:
-            return Problem(
-                f"the request takes {size:,} bytes, a batch may hold {limits.max_bytes:,}"
-            )
-        if limits.max_inputs is not None and inputs > limits.max_inputs:
-            return Problem(
-                f"{inputs:,} texts, a batch may hold {limits.max_inputs:,}", field="texts"
-            )
-        return None
-
-    def _open(self, draft: Draft) -> str:
-        token = token_for(*self._names, draft.name, 1)
-        file = open_private(self._folder.file(draft.name, "input.jsonl"))
-        self._inputs[draft.route] = (token, file, LineWriter(file))
-        self._drafts.append(draft)
-        self._routes.setdefault(draft.route, RouteTotals()).batches += 1
-        return token
-
-    def _write(self, draw: Draw, line: bytes) -> None:
+            inputs.open(draft)
+            self._drafts.append(draft)
+            line = draw.line(wire_id(inputs.token, index))
+        inputs.write(line, draw.tokens, draw.output_tokens)
         self._digest.update(draw.logged)
         self._log.append(draw.logged)
-        self._inputs[draw.route][2].write(line)
         if draw.output_type is not None:
-            self._structured = True
-            if not isinstance(draw.output_type, dict | OutputSchema):
-                self._types[output_schema(draw.output_type).key] = draw.output_type
+            self._note_type(draw.output_type)
 
-    def _count(self, draw: Draw) -> None:
-        totals = self._routes[draw.route]
-        totals.requests += 1
-        totals.input_tokens += draw.tokens
-        totals.output_tokens += draw.output_tokens
+    def _new_route(self, route: Route) -> RouteInputs:
+        found = RouteInputs(self._folder, self._names, self._cutter.limits(route))
+        self._inputs[route] = found
+        return found
 
-    def _close(self, draft: Draft) -> None:
-        _, file, lines = self._inputs[draft.route]
-        lines.flush()
-        sync(file)
-        file.close()
-        draft.input_check = lines.check
-        if draft.members:
-            write_members(self._folder, draft.name, draft.members)
-            draft.members = array("Q")
+    def _note_type(self, output_type: object) -> None:
+        self._structured = True
+        if not isinstance(output_type, dict | OutputSchema):
+            self._types[output_schema(output_type).key] = output_type
 
     def finish(self) -> Plan:
         """The plan. Raises ``UsageError`` with all faults found, duplicate ids included.
@@ -214,7 +184,7 @@ class Planner:
     def _finish(self) -> Plan:
         if self._faults == 0:
             for draft in self._cutter.open_drafts():
-                self._close(draft)
+                self._inputs[draft.route].close(draft)
         self._log.finish()
         self._folder.settle()
         self._find_duplicates()
@@ -229,7 +199,11 @@ class Planner:
             total=self._index,
             fingerprint=self._digest.hexdigest(),
             drafts=self._drafts,
-            routes=self._routes,
+            routes={
+                route: inputs.totals
+                for route, inputs in self._inputs.items()
+                if inputs.totals.requests
+            },
             types=self._types,
             structured=self._structured,
         )
@@ -258,9 +232,8 @@ class Planner:
         """
         with contextlib.suppress(OSError):
             self._log.close()
-        for _, file, _ in self._inputs.values():
-            with contextlib.suppress(OSError):
-                file.close()
+        for inputs in self._inputs.values():
+            inputs.abandon()
 
     def shards(self, plan: Plan, now: float) -> Iterator[Shard]:
         """The plan's shards as the ledger records them."""
@@ -282,6 +255,10 @@ class Planner:
                 next_at=now,
                 input_check=draft.input_check,
             )
+
+
+def _identity(request: Request | PlainRequest, index: int) -> str:
+    return request.id or f"req_{index}"
 
 
 def _fingerprint_of(provider: Formats, salt: str) -> hashlib.blake2b:

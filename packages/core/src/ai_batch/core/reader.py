@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
+import sys
 import zlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from ai_batch.core.accounting import load_local
@@ -16,7 +15,7 @@ from ai_batch.core.disk import of_disk
 from ai_batch.core.errors import LedgerError
 from ai_batch.core.places import index_of, position_of
 from ai_batch.core.provider import Formats
-from ai_batch.core.requestlog import AGAIN, Head, RequestLog
+from ai_batch.core.requestlog import AGAIN, Head, RequestLog, head_of
 from ai_batch.core.requests import Request
 from ai_batch.core.results import ChatResponse, ItemError, Outcome, Result
 from ai_batch.core.rows import MEND, UNREADABLE, Place, RowTable, Source, rows_between
@@ -29,6 +28,8 @@ __all__ = ["ResultReader", "ShardRows"]
 
 
 PLACES = frozenset(Source) - {Source.NONE}
+
+_OUTPUT, _LOCAL = Source.OUTPUT, Source.LOCAL
 
 
 class ShardRows:
@@ -45,7 +46,7 @@ class ShardRows:
 
     def places(self) -> Iterator[Place]:
         """Where the rows are, in the order of the requests."""
-        return (self.table[position] for position in range(self.shard.count))
+        return self.table.places()
 
     def position(self, index: int) -> int | None:
         """Where the request stands in the shard, asked for in ascending order."""
@@ -131,20 +132,23 @@ class ResultReader:
         stop = self._total if stop is None else min(stop, self._total)
         if start >= stop:
             return
-        waiting, last = self._relevant(start, stop), start - 1
+        waiting, index = self._relevant(start, stop), start
         active: list[ShardRows] = []
-        changes: float = start
         log = RequestLog(self._folder)
+        lines = log.lines(start)
+        heads = map(head_of, lines)
         try:
-            for last, head in enumerate(islice(log.heads(start), stop - start), start):
-                if last >= changes:
-                    active = _activate(self._folder, waiting, active, last)
-                    changes = _next_change(waiting, active)
-                yield self._result(active, last, head)
-            if last != stop - 1:
-                found = f"it holds {last + 1} requests of {self._total}"
-                raise SpoolDamaged(self._folder.requests, found, AGAIN)
+            while index < stop:
+                active = _activate(self._folder, waiting, active, index)
+                run = range(index, min(stop, _next_change(waiting, active)))
+                for result in self._read_run(active, run, heads):
+                    yield result
+                    index += 1
+                if index != run.stop:
+                    found = f"it holds {index} requests of {self._total}"
+                    raise SpoolDamaged(self._folder.requests, found, AGAIN)
         finally:
+            lines.close()
             log.close()
             for rows in active:
                 rows.close()
@@ -158,15 +162,25 @@ class ResultReader:
         ]
         return sorted(found, key=lambda shard: (-shard.first_index, -shard.seq))
 
-    def _result(self, active: Sequence[ShardRows], index: int, head: Head) -> Result:
+    def _read_run(
+        self, active: Sequence[ShardRows], indices: range, heads: Iterator[Head]
+    ) -> Iterator[Result]:
+        """The results of requests in a row, for all of which the same shards come into question."""
+        if len(active) == 1 and isinstance(active[0].members, range):
+            rows = active[0]
+            places = rows.table.places(indices.start - rows.shard.first_index)
+            return map(partial(self._make, rows), indices, heads, places)
+        return map(partial(self._find, active), indices, heads)
+
+    def _find(self, active: Sequence[ShardRows], index: int, head: Head) -> Result:
         for rows in active:
             position = rows.position(index)
             if position is None:
                 continue
             place = rows.table[position]
             if not place.retried:
-                return self._make(rows, place, index, head)
-        raise LedgerError(f"request {head.id!r} (index {index}) has no result yet")
+                return self._make(rows, index, head, place)
+        raise _missing(index, head)
 
     def read_shard(self, shard: Shard, given: bytes | bytearray = b"") -> Iterator[Result]:
         """The final results in one collected shard; what is asked again comes with its child.
@@ -179,7 +193,7 @@ class ResultReader:
                 for position, index in enumerate(rows.members):
                     if not rows.table.retried(position) and not (given and given[position]):
                         place = rows.table[position]
-                        yield self._make(rows, place, index, log.head(index))
+                        yield self._make(rows, index, log.head(index), place)
         finally:
             rows.close()
 
@@ -208,10 +222,22 @@ class ResultReader:
                 given[position] = 1
                 yield self._result_of(outcome, index, log.head(index), self._attempts(row, shard))
 
-    def _make(self, rows: ShardRows, place: Place, index: int, head: Head) -> Result:
+    def _make(self, rows: ShardRows, index: int, head: Head, place: Place) -> Result:
+        if place.retried:
+            raise _missing(index, head)
         row, shard, source = rows.row(place), rows.shard, place.source
-        outcome = self._outcome(row, source, shard)
-        attempts = self._attempts(row, shard) if source == Source.OUTPUT else shard.attempt
+        attempts = shard.attempt
+        if source == _LOCAL:
+            outcome: Outcome = load_local(row)
+        else:
+            try:
+                _, outcome = self._provider.decode(row, shard.route)
+            except UNREADABLE as error:
+                outcome = ItemError(
+                    code="unreadable_row", message=f"the row cannot be read: {error}"
+                )
+            if source == _OUTPUT and self._count_attempts is not None:
+                attempts = self._attempts(row, shard)
         return self._result_of(outcome, index, head, attempts)
 
     def _attempts(self, row: bytes, shard: Shard) -> int:
@@ -232,13 +258,9 @@ class ResultReader:
             attempts=attempts,
         )
 
-    def _outcome(self, row: bytes, source: int, shard: Shard) -> Outcome:
-        if source == Source.LOCAL:
-            return load_local(row)
-        try:
-            return self._provider.decode(row, shard.route)[1]
-        except UNREADABLE as error:
-            return ItemError(code="unreadable_row", message=f"the row cannot be read: {error}")
+
+def _missing(index: int, head: Head) -> LedgerError:
+    return LedgerError(f"request {head.id!r} (index {index}) has no result yet")
 
 
 def _load_request(folder: JobFolder, index: int) -> Request:
@@ -259,7 +281,7 @@ def _activate(
     return sorted(alive, key=lambda rows: -rows.shard.seq)
 
 
-def _next_change(waiting: list[Shard], active: list[ShardRows]) -> float:
+def _next_change(waiting: list[Shard], active: list[ShardRows]) -> int:
     """The index at which a shard begins, or is behind."""
     begins = [waiting[-1].first_index] if waiting else []
-    return min([*begins, *(rows.shard.last_index + 1 for rows in active)], default=math.inf)
+    return min([*begins, *(rows.shard.last_index + 1 for rows in active)], default=sys.maxsize)

@@ -11,7 +11,7 @@ import contextlib
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,7 @@ from ai_batch.core.requests import ChatRequest, EmbeddingRequest, Request
 from ai_batch.core.seals import HEADER_SIZE, SpoolDamaged, place_of, places_header, read_header
 from ai_batch.core.spool import JobFolder, open_private, sync
 
-__all__ = ["Head", "RequestLog", "RequestWriter", "dump_request", "load_request"]
+__all__ = ["Head", "RequestLog", "RequestWriter", "dump_request", "head_of", "load_request"]
 
 _PLACE = struct.Struct("<QI")
 _OLD_PLACE = struct.Struct("<Q")
@@ -59,7 +59,8 @@ class Head(msgspec.Struct):
     metadata: dict[str, str] | None = None
 
 
-_read_head = msgspec.json.Decoder(Head).decode
+head_of: Callable[[bytes], Head] = msgspec.json.Decoder(Head).decode
+"""The head in a request's line."""
 
 
 class _OnlyId(msgspec.Struct):
@@ -184,11 +185,7 @@ class RequestLog:
         for line in self.lines(start):
             yield _read_id(line).id
 
-    def heads(self, start: int) -> Iterator[Head]:
-        """The heads of the requests from ``start`` on, in order."""
-        return map(_read_head, self.lines(start))
-
-    def lines(self, start: int) -> Iterator[bytes]:
+    def lines(self, start: int) -> Generator[bytes, None, None]:
         """The lines of the requests from ``start`` on, in order, with their ends."""
         places = chain.from_iterable(map(self._place.iter_unpack, self._blocks_from(start)))
         first = next(places, None)
@@ -215,7 +212,7 @@ class RequestLog:
 
     def head(self, index: int) -> Head:
         """One request's head."""
-        return _read_head(self.line(index))
+        return head_of(self.line(index))
 
     def id(self, index: int) -> str:
         """One request's id."""

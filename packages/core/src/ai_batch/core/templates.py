@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable
 from functools import partial
-from operator import itemgetter
-from typing import Any
+from operator import attrgetter, itemgetter
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
 from ai_batch.core.checks import check_request
 from ai_batch.core.messages import Message, Text
+from ai_batch.core.plain_lines import PlainRequest
 from ai_batch.core.provider import Formats, Route
 from ai_batch.core.requestlog import dump_request
 from ai_batch.core.requests import ChatRequest, Request
@@ -39,7 +40,7 @@ _HOLE = re.compile(rb'%s|"%s-(\d+)"|\{"%s":""\}' % (WIRE_ID.encode(), *2 * (MARK
 _encode = msgspec.json.Encoder().encode
 
 # All that requests of one shape have in common but for the form of their messages.
-_settings = itemgetter(
+_SETTINGS = (
     "model",
     "max_tokens",
     "temperature",
@@ -48,8 +49,9 @@ _settings = itemgetter(
     "seed",
     "tool_choice",
     "reasoning_effort",
-    "output_type",
 )
+_settings_of_plain = attrgetter(*_SETTINGS)
+_settings = itemgetter(*_SETTINGS, "output_type")
 
 
 class _Line:
@@ -69,8 +71,8 @@ class _Line:
         self._fixed = (*fixed, line[end:])
         self._in_order: Callable[[tuple[bytes, ...]], tuple[bytes, ...]] = itemgetter(*order)
 
-    def filled(self, values: tuple[bytes, ...]) -> bytes:
-        return b"".join(self._in_order(values + self._fixed))
+    def filled(self, values: tuple[bytes, ...], wire_id: str = "") -> bytes:
+        return b"".join(self._in_order((wire_id.encode(), *values, *self._fixed)))
 
 
 def _number(match: re.Match[bytes]) -> int:
@@ -130,12 +132,9 @@ class _Template:
             tokens,
             self.output_tokens,
             self.output_type,
-            self._kept.filled((b"", *values)),
-            partial(self._line, values),
+            self._kept.filled(values),
+            partial(self._sent.filled, values),
         )
-
-    def _line(self, values: tuple[bytes, ...], wire_id: str) -> bytes:
-        return self._sent.filled((wire_id.encode(), *values))
 
 
 def _marked(request: ChatRequest) -> ChatRequest:
@@ -153,6 +152,40 @@ def _marked(request: ChatRequest) -> ChatRequest:
     return request.model_copy(update=marks)
 
 
+_Parts: TypeAlias = tuple[Hashable, list[str], dict[str, str] | None, int]
+"""A request's shape, its texts, its metadata, and how many messages it has."""
+
+
+def _parts_of_plain(request: PlainRequest) -> _Parts | None:
+    texts: list[str] = []
+    form: list[Hashable] = [None]  # For the type of its answers.
+    for turn in request.turns():
+        if not (text := turn.content):
+            return None
+        texts.append(text)
+        form += (turn.role, 1)
+    form.append(request.metadata is None)
+    return (*_settings_of_plain(request), *form), texts, request.metadata, len(texts)
+
+
+def _parts_of(request: ChatRequest) -> _Parts | None:
+    fields = request.__dict__
+    if fields["extra"] is not None or fields["tools"] is not None:
+        return None
+    texts: list[str] = []
+    form: list[Hashable] = []
+    messages, metadata = fields["messages"], fields["metadata"]
+    for message in messages:
+        parts = message.parts
+        for part in parts:
+            if type(part) is not Text or not (text := part.text):
+                return None
+            texts.append(text)
+        form += (message.role, len(parts))
+    form.append(metadata is None)
+    return (*_settings(fields), *form), texts, metadata, len(messages)
+
+
 def _texts(message: Message) -> list[Text]:
     return [part for part in message.parts if isinstance(part, Text)]
 
@@ -166,39 +199,37 @@ class Templates:
         self._usable = formats.verbatim
         self._known: dict[Hashable, _Template | None] = {}
 
-    def drawn(self, request: Request, identity: str) -> Draw | None:
+    def drawn(self, request: Request | PlainRequest, identity: str) -> Draw | None:
         """The request filled in, under this id; None where it has to take the long way."""
-        if type(request) is not ChatRequest or not self._usable:
+        if not self._usable:
             return None
-        fields = request.__dict__
-        if fields["extra"] is not None or fields["tools"] is not None:
+        if type(request) is PlainRequest:
+            parts = _parts_of_plain(request)
+        elif type(request) is ChatRequest:
+            parts = _parts_of(request)
+        else:
             return None
-        texts: list[str] = []
-        form: list[Hashable] = []
-        for message in fields["messages"]:
-            parts = message.parts
-            for part in parts:
-                if type(part) is not Text or not (text := part.text):
-                    return None
-                texts.append(text)
-            form.append(message.role)
-            form.append(len(parts))
-        form.append(fields["metadata"] is None)
-        template = self._template(request, (*_settings(fields), *form), identity)
-        if template is None:
+        if parts is None:
             return None
+        shape, texts, metadata, messages = parts
         try:
-            values = (_encode(identity), _encode(fields["metadata"]), *map(_encode, texts))
+            values = (_encode(identity), _encode(metadata), *map(_encode, texts))
         except (UnicodeEncodeError, TypeError):
             return None
-        return template.drawn(values, tokens_of_texts(texts, len(fields["messages"])))
+        template = self._template(request, shape, identity)
+        if template is None:
+            return None
+        return template.drawn(values, tokens_of_texts(texts, messages))
 
-    def _template(self, request: ChatRequest, shape: Hashable, identity: str) -> _Template | None:
+    def _template(
+        self, request: ChatRequest | PlainRequest, shape: Hashable, identity: str
+    ) -> _Template | None:
         """The template of a request's shape: all that is not put into it afterwards."""
         try:
             return self._known[shape]
         except KeyError:
-            return self._learned(shape, request.model_copy(update={"id": identity}))
+            whole = request.request() if isinstance(request, PlainRequest) else request
+            return self._learned(shape, whole.model_copy(update={"id": identity}))
         except TypeError:  # A schema that is a dict, say, has no hash.
             return None
 

@@ -24,6 +24,8 @@ _set_fields, _set_given, _set_extra, _set_private = (
     )
 )
 
+_new = object.__new__
+
 
 class Unchecked(Generic[ModelT]):
     """Makes instances of one model, as pydantic's ``model_construct`` does of any."""
@@ -35,11 +37,15 @@ class Unchecked(Generic[ModelT]):
         self._model = model
         self._blank = {name: field.default for name, field in model.model_fields.items()}
 
-    def __call__(self, fields: dict[str, Any]) -> ModelT:
-        """An instance with these fields, which must be valid; all that are required among them."""
-        made = object.__new__(self._model)
+    def __call__(self, fields: dict[str, Any], given: set[str] | None = None) -> ModelT:
+        """An instance with these fields, which must be valid; all that are required among them.
+
+        ``given`` is the set of their names, for a caller who has one at hand. All instances then
+        share it, as those of a frozen model may: a changed copy of one gets its own.
+        """
+        made = _new(self._model)
         _set_fields(made, self._blank | fields)
-        _set_given(made, set(fields))
+        _set_given(made, set(fields) if given is None else given)
         _set_extra(made, None)
         _set_private(made, None)
         return made

@@ -29,7 +29,11 @@ _NONE = (0, 0, 0)
 
 _USAGE = tuple(Usage.model_fields)
 
+_USUAL = {"input_tokens", "output_tokens"}
+
 _usage = Unchecked(Usage)
+
+_PLAIN = {"content", "finish_reason", "model", "response_id", "body", "body_at", "usage"}
 
 _response = Unchecked(ChatResponse)
 
@@ -79,14 +83,17 @@ def thought(text: str, signature: str | None = None) -> tuple[Thinking, ...]:
 def usage_of(tokens: Tokens) -> Usage:
     """The tokens, in the order of ``Usage``'s fields."""
     if tokens[2:] == _NONE:
-        return _usage({"input_tokens": tokens[0], "output_tokens": tokens[1]})
+        return _usage({"input_tokens": tokens[0], "output_tokens": tokens[1]}, _USUAL)
     return _usage(dict(zip(_USAGE, tokens, strict=True)))
 
 
-def chat_response(tokens: Tokens, fields: JSONObject) -> ChatResponse:
-    """An answer with these tokens, of fields that were read as what they have to be."""
+def chat_response(tokens: Tokens, fields: JSONObject, rare: JSONObject) -> ChatResponse:
+    """An answer with these tokens, of fields that were read as what they have to be.
+
+    ``fields`` are those that every answer has, ``rare`` what else there is in this one.
+    """
     fields["usage"] = usage_of(tokens)
-    return _response(fields)
+    return _response(fields | rare) if rare else _response(fields, _PLAIN)
 
 
 def usage_tokens(usage: Usage) -> Tokens:

@@ -119,8 +119,9 @@ def chat_answer(body: ChatBody, raw: bytes) -> ChatResponse:
             "model": body.model_version,
             "response_id": body.response_id,
             "body": raw,
-            **rare,
+            "body_at": (),
         },
+        rare,
     )
 
 

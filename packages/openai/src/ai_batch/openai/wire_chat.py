@@ -247,8 +247,8 @@ def _answer(body: ChatBody, raw: bytes, place: tuple[str, ...]) -> ChatResponse:
             "response_id": body.id,
             "body": raw,
             "body_at": place,
-            **rare,
         },
+        rare,
     )
 
 

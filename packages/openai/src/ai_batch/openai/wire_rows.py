@@ -7,7 +7,6 @@ None of these alone is enough: a row that failed with HTTP 400 has ``error: null
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar, cast
@@ -181,9 +180,14 @@ class Format(Generic[BodyT]):
 
     def decode(self, row: bytes) -> tuple[str, Outcome]:
         """The wire id and the answer. Raises ``ValueError``."""
-        if (good := self._good(row)) is not None:
-            with contextlib.suppress(ValueError):
-                return good.custom_id, self.answer(good.response.body, row, _BODY)
+        if (good := self._good(row)) is None:
+            return self._decode_slowly(row)
+        try:
+            return good.custom_id, self.answer(good.response.body, row, _BODY)
+        except ValueError:
+            return self._decode_slowly(row)
+
+    def _decode_slowly(self, row: bytes) -> tuple[str, Outcome]:
         reply = read_row(row)
         if reply.error is not None:
             return reply.wire_id, reply.error
