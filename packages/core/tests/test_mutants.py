@@ -10,6 +10,7 @@ import pytest
 from ai_batch.core import (
     AIBatchError,
     Ledger,
+    accounting,
     collect,
     ledger,
     statements,
@@ -109,11 +110,10 @@ def missing_rows(patch: pytest.MonkeyPatch) -> None:
 def any_row(patch: pytest.MonkeyPatch) -> None:
     """Takes every row for one of its own."""
 
-    def position(self: Accountant, wire_id: str) -> int | None:
-        index = int(wire_id.rpartition("-")[2])
-        return index - self._members[0] if index in self._members else None
+    def index_of(wire_id: str, _: str) -> int:
+        return int(wire_id.rpartition("-")[2])
 
-    patch.setattr(Accountant, "_position", position)
+    patch.setattr(accounting, "index_of", index_of)
 
 
 def blind_adoption(patch: pytest.MonkeyPatch) -> None:
